@@ -79,8 +79,9 @@ def pair(value: Any, name: str, minimum: int | None = None) -> Pair:
 
     Parameters
     ----------
-    value : int or sequence of two ints
-        ``bool`` and floats are refused; anything with ``__index__`` is an integer.
+    value : int or sequence of one or two ints
+        A single one counts for both axes, as in PyTorch. ``bool`` and floats are refused;
+        anything with ``__index__`` is an integer.
     name : str
         The argument's name, for errors.
     minimum : int, optional
@@ -96,7 +97,7 @@ def pair(value: Any, name: str, minimum: int | None = None) -> Pair:
     TypeError
         If `value` is neither an integer nor a sequence of integers.
     ShapeError
-        If there are not two values, or one is smaller than `minimum`.
+        If there are no or more than two values, or one is smaller than `minimum`.
 
     Examples
     --------
@@ -116,9 +117,11 @@ def pair(value: Any, name: str, minimum: int | None = None) -> Pair:
     if not _is_sequence(value) or getattr(value, "ndim", 1) == 0:
         number = integer(value, name, minimum)
         return number, number
-    if len(value) != 2:
+    if len(value) not in (1, 2):
         raise ShapeError(f"{name} must be an integer or (height, width), got {brief(value)}")
-    return integer(value[0], f"{name}[0]", minimum), integer(value[1], f"{name}[1]", minimum)
+    return integer(value[0], f"{name}[0]", minimum), integer(
+        value[-1], f"{name}[{len(value) - 1}]", minimum
+    )
 
 
 def _same_pads(size: int, kernel: int, stride: int, dilation: int, *, lower: bool) -> Pair:
@@ -172,13 +175,13 @@ def padding_pairs(
             )
         raise ShapeError(f"{name} must be 'valid', 'same' or 'same_lower', got {brief(padding)}")
     if _is_sequence(padding) and getattr(padding, "ndim", 1) != 0:
-        if len(padding) != 2:
+        if len(padding) not in (1, 2):
             raise ShapeError(
                 f"{name} must be an integer, (h, w) or ((top, bottom), (left, right)), got "
-                f"{brief(padding)}. Flat tuples of four are refused because "
-                "libraries disagree on their order."
+                f"{brief(padding)}. Flat tuples of four are refused because libraries disagree "
+                "on their order."
             )
-        if _is_sequence(padding[0]) and _is_sequence(padding[1]):
+        if all(_is_sequence(side) for side in padding) and len(padding) == 2:
             return pair(padding[0], f"{name}[0]", 0), pair(padding[1], f"{name}[1]", 0)
     height, width = pair(padding, name, 0)
     return (height, height), (width, width)
