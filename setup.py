@@ -2,7 +2,8 @@
 
 The C kernels are templates compiled once for each instruction set, each with its own flags, so
 their objects are built here, with setuptools' public compiler methods, and linked into
-`fastconv._native`. The tables below are the single owner of all compiler flags; `tools/native.py` reads them too.
+`fastconv._native`. The tables below are the single owner of all compiler flags; `tools/native.py`
+reads them too.
 
 Environment: `FASTCONV_BUILD_OPENMP=0` builds serial, `FASTCONV_BUILD_SANITIZE=address,undefined`
 builds with sanitizers, `FASTCONV_BUILD_DEBUG=1` keeps symbols.
@@ -117,7 +118,7 @@ class BuildKernels(build_ext):
         ext.extra_compile_args = ["-fvisibility=hidden", *self._variant_flags()]
         ext.extra_link_args = self._link_flags()
         ext.include_dirs = [*INCLUDE_DIRS, numpy.get_include()]
-        (translated,) = cythonize(
+        (translated,) = cythonize(  # type: ignore[no-untyped-call]
             [ext],
             build_dir=self.build_temp,
             compiler_directives={"language_level": 3},
@@ -161,7 +162,7 @@ class BuildKernels(build_ext):
         shared = headers()
 
         def compile_one(source: str, flags: list[str]) -> list[str]:
-            objects = self.compiler.object_filenames([source], output_dir=self.build_temp)
+            objects: list[str] = self.compiler.object_filenames([source], "", self.build_temp)
             if self.force or newer_group([source, *shared], objects[0]):
                 self.compiler.compile(
                     [source],
