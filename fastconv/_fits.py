@@ -104,7 +104,7 @@ def fitting(
     unpadded = size - extent
     paddings = _fitting_pads(unpadded, stride, sum(pad), equal=True)
     if pooling:
-        paddings = [p for p in paddings if p[0] <= extent // 2]
+        paddings = [p for p in paddings if p[0] <= kernel // 2]
     elif not paddings:
         paddings = _fitting_pads(unpadded, stride, sum(pad), equal=False)
     return Fits(_fitting_strides(unpadded + sum(pad), stride), paddings)
@@ -187,8 +187,8 @@ def too_large(size: int, kernel: int, stride: int, pad: Pair, dilation: int, axi
     extent = kernel_extent(kernel, dilation)
     return (
         f"a kernel of {_kernel_words(kernel, dilation)} does not fit {axis} {show(size)} with "
-        f"padding {_pad_words(pad, axis)}: {_formula(size, extent, stride, pad)}; expected a kernel "
-        f"that covers at most {show(size + sum(pad))}, got {show(extent)}"
+        f"padding {_pad_words(pad, axis)}: {_formula(size, extent, stride, pad)}; expected a "
+        f"kernel that covers at most {show(size + sum(pad))}, got {show(extent)}"
     )
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._fits import Fits, Pads, Pair, brief, cannot, fitting, kernel_extent, show, too_large
 from .errors import ShapeError
@@ -181,17 +180,20 @@ def padding_pairs(
                 f"{brief(padding)}. Flat tuples of four are refused because libraries disagree "
                 "on their order."
             )
-        if all(_is_sequence(side) for side in padding) and len(padding) == 2:
+        if len(padding) == 2 and all(_is_sequence(side) for side in padding):
+            if any(len(side) != 2 for side in padding):
+                raise ShapeError(
+                    f"{name} must be ((top, bottom), (left, right)), got {brief(padding)}"
+                )
             return pair(padding[0], f"{name}[0]", 0), pair(padding[1], f"{name}[1]", 0)
     height, width = pair(padding, name, 0)
     return (height, height), (width, width)
 
 
-def pooling_pads(padding: Any, kernel: Pair, dilation: Pair = (1, 1)) -> Pads:
+def pooling_pads(padding: Any, kernel: Pair) -> Pads:
     """Read a pooling operator's padding: an integer or ``(h, w)``, at most half the kernel.
 
-    The kernel is counted with its dilation, as in PyTorch; more padding than that would make
-    windows that see nothing but padding.
+    PyTorch's rule; the kernel is counted without its dilation.
 
     Raises
     ------
@@ -211,12 +213,11 @@ def pooling_pads(padding: Any, kernel: Pair, dilation: Pair = (1, 1)) -> Pads:
     fastconv.errors.ShapeError: padding must be at most half the kernel (1 for a width of 3), got 2
     """
     pads = pair(padding, "padding", 0)
-    for amount, size, dilate, axis in zip(pads, kernel, dilation, ("height", "width"), strict=True):
-        extent = kernel_extent(size, dilate)
-        if amount > extent // 2:
+    for amount, size, axis in zip(pads, kernel, ("height", "width"), strict=True):
+        if amount > size // 2:
             raise ShapeError(
-                f"padding must be at most half the kernel ({show(extent // 2)} for a {axis} of "
-                f"{show(extent)}), got {show(amount)}"
+                f"padding must be at most half the kernel ({show(size // 2)} for a {axis} of "
+                f"{show(size)}), got {show(amount)}"
             )
     return (pads[0], pads[0]), (pads[1], pads[1])
 
@@ -322,8 +323,7 @@ def output_hw(
     return height, width
 
 
-@dataclass(frozen=True)
-class ReceptiveField:
+class ReceptiveField(NamedTuple):
     """The patch of the network's input that one value sees, as it grows from layer to layer.
 
     Counted without clipping at the borders, so that it can exceed the input.
