@@ -1,0 +1,37 @@
+"""Layers: functional operators together with their parameters, with PyTorch's names.
+
+```
+module.py      Module (the base class), Parameter, initialisation
+volume.py      VolumeLayer: what layers on (N, C, H, W) volumes share
+conv.py        Conv2d, LocallyConnected2d
+pooling.py     MaxPool2d, AvgPool2d
+elementwise.py ReLU, Softmax
+dense.py       Linear, Flatten
+container.py   Sequential
+summary.py     the table of layers, volumes, parameters, multiply-adds (fastconv.summary)
+```
+"""
+
+from .container import Sequential
+from .conv import Conv2d, LocallyConnected2d
+from .dense import Flatten, Linear
+from .elementwise import ReLU, Softmax
+from .module import IncompatibleKeys, Module, Parameter
+from .pooling import AvgPool2d, MaxPool2d
+from .volume import VolumeLayer
+
+__all__ = [
+    "AvgPool2d",
+    "Conv2d",
+    "Flatten",
+    "IncompatibleKeys",
+    "Linear",
+    "LocallyConnected2d",
+    "MaxPool2d",
+    "Module",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Softmax",
+    "VolumeLayer",
+]

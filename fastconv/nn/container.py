@@ -1,0 +1,179 @@
+"""Sequential: layers one after another, with ReLU run inside the layer before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
+
+from ..errors import ShapeError
+from .conv import Conv2d
+from .dense import Flatten, Linear
+from .elementwise import ReLU
+from .module import Module, read_shape
+from .volume import VolumeLayer
+
+__all__ = ["Sequential"]
+
+
+class Sequential(Module):
+    """Layers that run one after another.
+
+    A `ReLU` after a `Conv2d` or `Linear` runs within that layer, with the same bits as alone.
+
+    A single volume, given without the batch axis to a network with a later ``Flatten()``, is
+    run as a batch of one: `Flatten` leaves the first axis alone, which has to be the batch.
+
+    Parameters
+    ----------
+    *layers : Module
+        The layers; or one mapping from names to layers. Without names they are numbered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> net = nn.Sequential(
+    ...     nn.Conv2d(3, 10, 3, padding=1),
+    ...     nn.ReLU(),
+    ...     nn.MaxPool2d(2),
+    ...     nn.Flatten(),
+    ...     nn.Linear(2560, 10),
+    ... )
+    >>> net(np.zeros((7, 3, 32, 32), np.float32)).shape
+    (7, 10)
+    >>> net.output_shape((3, 32, 32)), net.num_parameters
+    ((10,), 25890)
+    >>> net[0]
+    Conv2d(3, 10, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
+    >>> list(net.state_dict())
+    ['0.weight', '0.bias', '4.weight', '4.bias']
+    """
+
+    def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
+        named: dict[str, Any]
+        if len(layers) == 1 and isinstance(layers[0], Mapping):
+            named = dict(layers[0])
+        else:
+            named = {str(i): layer for i, layer in enumerate(layers)}
+        for name, layer in named.items():
+            if not isinstance(name, str) or not name or "." in name:
+                raise ValueError(f"a layer's name must be a string without dots, got {name!r}")
+            if not isinstance(layer, Module):
+                raise TypeError(f"layer {name} must be a Module, got {type(layer).__name__}")
+        self._layers: dict[str, Module] = named
+
+    def _children(self) -> dict[str, Module]:
+        return self._layers
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._layers.values())
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+    def __getitem__(self, index: int | slice) -> Module:
+        if isinstance(index, slice):
+            return Sequential(dict(list(self._layers.items())[index]))
+        return list(self._layers.values())[index]
+
+    def forward(self, input: Any) -> Any:
+        """Run all layers: the output of each is the input of the next.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv import nn
+        >>> net = nn.Sequential(nn.ReLU(), nn.AvgPool2d(2))
+        >>> net.forward(np.array([[[-4.0, 4.0], [-8.0, 8.0]]]))
+        array([[[3.]]])
+        """
+        lone = getattr(input, "ndim", 0) == 3 and self._wants_a_batch()
+        value = self._run_layers(input[None] if lone else input)
+        return value[0] if lone else value
+
+    def _run_layers(self, value: Any) -> Any:
+        layers = list(self._layers.items())
+        skip = False
+        for i, (name, layer) in enumerate(layers):
+            if skip:
+                skip = False
+                continue
+            skip = i + 1 < len(layers) and _fuses(layer, layers[i + 1][1])
+            try:
+                value = _run_with_relu(layer, value) if skip else layer(value)
+            except ShapeError as error:
+                raise ShapeError(f"layer {name}: {error}") from error
+        return value
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of the last layer's output, without running anything.
+
+        Examples
+        --------
+        >>> from fastconv import nn
+        >>> net = nn.Sequential(nn.MaxPool2d(2), nn.Flatten())
+        >>> net.output_shape((3, 32, 32)), net.output_shape((100, 3, 32, 32))
+        ((768,), (100, 768))
+        """
+        return self._output_shape(read_shape(input_shape))
+
+    def _output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        steps = list(self._trace(shape))
+        return steps[-1][3] if steps else shape
+
+    def _trace(
+        self, shape: tuple[int, ...], prefix: str = ""
+    ) -> Iterator[tuple[str, Module, tuple[int, ...], tuple[int, ...]]]:
+        """Yield each innermost layer as (name, layer, input shape, output shape)."""
+        if len(shape) == 3 and self._wants_a_batch():
+            for name, layer, before, after in self._trace((1, *shape), prefix):
+                yield name, layer, before[1:], after[1:]
+            return
+        for name, layer in self._layers.items():
+            try:
+                if isinstance(layer, Sequential):
+                    for step in layer._trace(shape, f"{prefix}{name}."):
+                        yield step
+                        shape = step[3]
+                else:
+                    after = layer.output_shape(shape)
+                    yield prefix + name, layer, shape, after
+                    shape = after
+            except ShapeError as error:
+                raise ShapeError(f"layer {name}: {error}") from error
+
+    def _innermost(self) -> Iterator[Module]:
+        for layer in self._layers.values():
+            if isinstance(layer, Sequential):
+                yield from layer._innermost()
+            else:
+                yield layer
+
+    def _wants_a_batch(self) -> bool:
+        """Whether three axes are a single volume and a later Flatten expects a batch of them."""
+        layers = self._innermost()
+        first = next((layer for layer in layers if not isinstance(layer, ReLU)), None)
+        if not isinstance(first, VolumeLayer):
+            return False
+        starts = [layer.start_dim for layer in layers if isinstance(layer, Flatten)]
+        return bool(starts) and min(starts) > 0
+
+
+def _fuses(layer: Module, following: Module) -> bool:
+    # Exact types: a subclass may compute something else.
+    return (
+        type(following) is ReLU
+        and (type(layer) is Conv2d or type(layer) is Linear)
+        and layer.activation is None
+    )
+
+
+def _run_with_relu(layer: Any, value: Any) -> Any:
+    try:
+        return layer._run(value, "relu")
+    except ShapeError as error:
+        raise layer._named(error, value) from error

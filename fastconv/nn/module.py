@@ -1,0 +1,457 @@
+"""The base class of all layers: parameters that cannot go stale, names, state dicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ShapeError
+from ..functional import PackedWeights
+from ..shapes import ReceptiveField, integer
+
+__all__ = ["IncompatibleKeys", "Module", "Parameter"]
+
+Array = NDArray[Any]
+Value = TypeVar("Value")
+
+
+class _Held(NamedTuple):
+    """A parameter's value and what was packed from it, replaced as one so that neither is stale."""
+
+    value: Array | None
+    packed: PackedWeights | None
+
+
+class IncompatibleKeys(NamedTuple):
+    """What ``load_state_dict(..., strict=False)`` did not use or did not find.
+
+    Examples
+    --------
+    >>> from fastconv import nn
+    >>> nn.Linear(2, 1).load_state_dict({"gain": 1.0}, strict=False)
+    IncompatibleKeys(missing_keys=['weight', 'bias'], unexpected_keys=['gain'])
+    """
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+def _freeze(array: Array) -> Array:
+    """Return a read-only view whose WRITEABLE flag cannot be set back, as it owns no memory."""
+    array.flags.writeable = False
+    return array.view()
+
+
+def _matching(value: Any, current: Array, name: str) -> Array:
+    """Check shape and dtype of a parameter's new value and return a frozen copy of it."""
+    if not isinstance(value, (np.ndarray, np.generic)) and hasattr(value, "__array__"):
+        value = np.asarray(value)  # a tensor of another library
+    if not isinstance(value, np.ndarray):
+        raise TypeError(
+            f"{name} must be an array of shape {current.shape}, got {type(value).__name__}"
+        )
+    if value.shape != current.shape:
+        raise ShapeError(f"{name} must have shape {current.shape}, got {value.shape}")
+    if value.dtype.newbyteorder("=") != current.dtype:
+        raise TypeError(
+            f"{name} must have dtype {current.dtype}, got {value.dtype}; "
+            f"convert it with .astype({str(current.dtype)!r})"
+        )
+    return _freeze(np.array(value, dtype=current.dtype, order="C"))
+
+
+class Parameter(Generic[Value]):
+    """A layer's array as an attribute: read-only when read, checked and copied when assigned.
+
+    Because the array cannot change in place, weights that were packed from it stay true until
+    it is replaced.
+
+    Parameters
+    ----------
+    packed : bool, optional
+        Whether the layer keeps a packed form of the array beside it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> layer = nn.Linear(3, 2)
+    >>> layer.bias = np.ones(2, np.float32)
+    >>> layer.bias[0] = 5
+    Traceback (most recent call last):
+    ...
+    ValueError: assignment destination is read-only
+    >>> layer.bias = np.ones(3, np.float32)
+    Traceback (most recent call last):
+    ...
+    fastconv.errors.ShapeError: bias must have shape (2,), got (3,)
+    """
+
+    def __init__(self, *, packed: bool = False) -> None:
+        self.packed = packed
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, layer: None, owner: type) -> Parameter[Value]: ...
+    @overload
+    def __get__(self, layer: Module, owner: type) -> Value: ...
+    def __get__(self, layer: Module | None, owner: type) -> Any:
+        if layer is None:
+            return self
+        return layer._parameters[self.name].value
+
+    def __set__(self, layer: Module, value: Any) -> None:
+        current = layer._parameters[self.name].value
+        if current is None:
+            if value is not None:
+                raise TypeError(
+                    f"{self.name} must stay None: the layer was made with {self.name}=False"
+                )
+            return
+        self.hold(layer, _matching(value, current, self.name))
+
+    def hold(self, layer: Module, frozen: Array | None) -> None:
+        """Replace a layer's array by one that is known to match and cannot be written.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv import nn
+        >>> array = np.zeros(2, np.float32)
+        >>> array.flags.writeable = False
+        >>> layer = nn.Linear(3, 2)
+        >>> nn.Linear.bias.hold(layer, array)
+        >>> layer.bias is array
+        True
+        """
+        packed = PackedWeights() if self.packed and frozen is not None else None
+        layer._parameters[self.name] = _Held(frozen, packed)
+
+
+class Module:
+    """Base class of all layers and of networks made of them.
+
+    A subclass defines `forward`. Attributes that are modules themselves are its children: their
+    parameters appear in `state_dict` under "attribute.name", as in PyTorch.
+
+    Modules can be called from many threads at once, pickled and copied.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> class Residual(nn.Module):
+    ...     def __init__(self, channels):
+    ...         self.conv = nn.Conv2d(channels, channels, 3, padding=1, rng=0)
+    ...
+    ...     def forward(self, input):
+    ...         return input + self.conv(input)
+    >>> block = Residual(4)
+    >>> block(np.zeros((1, 4, 8, 8), np.float32)).shape
+    (1, 4, 8, 8)
+    >>> [(name, array.shape) for name, array in block.named_parameters()]
+    [('conv.weight', (4, 4, 3, 3)), ('conv.bias', (4,))]
+    """
+
+    _parameters: dict[str, _Held]
+
+    def __call__(self, input: Any, **options: Any) -> Any:
+        """Run `forward`; a `ShapeError` from it names the layer.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv import nn
+        >>> nn.Linear(3, 2)(np.zeros((5, 4), np.float32))
+        Traceback (most recent call last):
+        ...
+        fastconv.errors.ShapeError: Linear(in_features=3, out_features=2, bias=True): expected an
+        input of shape (..., 3), got (5, 4)
+        """
+        try:
+            return self.forward(input, **options)
+        except ShapeError as error:
+            raise self._named(error, input) from error
+
+    def forward(self, input: Any) -> Any:
+        """Compute the output; calling the module does the same with errors that name it."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of the output for an input shape, without running anything.
+
+        Parameters
+        ----------
+        input_shape : sequence of int
+            With or without the batch axis.
+
+        Returns
+        -------
+        tuple of int
+            With the batch axis if `input_shape` has it.
+
+        Raises
+        ------
+        ShapeError
+            If the layer cannot take such an input; the message names the layer.
+
+        Examples
+        --------
+        >>> from fastconv import nn
+        >>> layer = nn.Conv2d(3, 10, kernel_size=5, stride=3)
+        >>> layer.output_shape((3, 32, 32)), layer.output_shape((100, 3, 32, 32))
+        ((10, 10, 10), (100, 10, 10, 10))
+        """
+        shape = read_shape(input_shape)
+        try:
+            return self._output_shape(shape)
+        except ShapeError as error:
+            raise ShapeError(f"{self!r}: {error}") from error
+
+    def _output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        raise NotImplementedError(f"{type(self).__name__} does not say its output shape")
+
+    def _named(self, error: ShapeError, input: Any) -> ShapeError:
+        """Return the error with the layer's name, and in the layer's words if it has some."""
+        if self._children():
+            return error  # the child that failed is named already
+        try:
+            self._output_shape(tuple(getattr(input, "shape", ())))
+        except ShapeError as own:
+            error = own
+        except NotImplementedError:
+            pass
+        return ShapeError(f"{self!r}: {error}")
+
+    def _multiply_adds(self, shape: tuple[int, ...]) -> int:
+        """Number of multiply-adds for an input of this shape."""
+        return 0
+
+    def _receptive_field(
+        self, field: ReceptiveField | None, shape: tuple[int, ...]
+    ) -> ReceptiveField | None:
+        """Receptive field of an output value, given that of an input value; None for everything."""
+        return field
+
+    def _children(self) -> dict[str, Module]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
+
+    def _slots(self, prefix: str = "") -> Iterator[tuple[str, Module, str]]:
+        """Yield each parameter as (key in the state dict, owner, attribute)."""
+        for name, held in vars(self).get("_parameters", {}).items():
+            if held.value is not None:
+                yield prefix + name, self, name
+        for name, child in self._children().items():
+            yield from child._slots(f"{prefix}{name}.")
+
+    def named_parameters(self) -> Iterator[tuple[str, Array]]:
+        """Yield the names and the read-only arrays of all parameters.
+
+        Examples
+        --------
+        >>> from fastconv import nn
+        >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2, bias=False))
+        >>> [name for name, array in net.named_parameters()]
+        ['0.weight', '0.bias', '2.weight']
+        """
+        for key, owner, name in self._slots():
+            yield key, getattr(owner, name)
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of weights and biases; a layer that is used twice counts once.
+
+        Examples
+        --------
+        >>> from fastconv import nn
+        >>> nn.Conv2d(3, 96, kernel_size=11, stride=4).num_parameters
+        34944
+        """
+        sizes = {(id(owner), name): getattr(owner, name).size for _, owner, name in self._slots()}
+        return sum(sizes.values())
+
+    def state_dict(self) -> dict[str, Array]:
+        """All parameters by name, with PyTorch's names; the arrays are read-only.
+
+        Examples
+        --------
+        >>> from fastconv import nn
+        >>> nn.Conv2d(3, 8, 3).state_dict().keys()
+        dict_keys(['weight', 'bias'])
+        """
+        return dict(self.named_parameters())
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True
+    ) -> IncompatibleKeys:
+        """Replace the parameters by those of a state dict, all or none.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to array
+            PyTorch's tensors are taken as well.
+        strict : bool, optional
+            With False, missing and unexpected names are not errors but returned.
+
+        Returns
+        -------
+        IncompatibleKeys
+            The missing and the unexpected names; both empty if `strict`.
+
+        Raises
+        ------
+        ValueError
+            If names are missing or unexpected (and `strict`); the message lists all of them.
+        ShapeError
+            If an array has another shape than the parameter.
+        TypeError
+            If a value is not an array or has another dtype than the parameter.
+
+        Examples
+        --------
+        >>> from fastconv import nn
+        >>> trained, layer = nn.Linear(3, 2), nn.Linear(3, 2)
+        >>> layer.load_state_dict(trained.state_dict())
+        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+        >>> bool((layer.weight == trained.weight).all())
+        True
+        """
+        slots = {key: (owner, name) for key, owner, name in self._slots()}
+        missing = [key for key in slots if key not in state_dict]
+        unexpected = [key for key in state_dict if key not in slots]
+        problems: list[Exception] = []
+        if strict and missing:
+            problems.append(ValueError(f"missing: {', '.join(missing)}"))
+        if strict and unexpected:
+            problems.append(ValueError(f"unexpected: {', '.join(map(str, unexpected))}"))
+        loaded: dict[str, Array] = {}
+        for key, (owner, name) in slots.items():
+            if key in state_dict:
+                try:
+                    loaded[key] = _matching(state_dict[key], getattr(owner, name), key)
+                except (ShapeError, TypeError) as error:
+                    problems.append(error)
+        if problems:
+            kind = next(
+                (k for k in (ShapeError, TypeError) if isinstance(problems[-1], k)), ValueError
+            )
+            raise kind(
+                f"the state dict does not fit this {type(self).__name__}; nothing was loaded: "
+                + "; ".join(map(str, problems))
+            )
+        for key, frozen in loaded.items():
+            owner, name = slots[key]
+            getattr(type(owner), name).hold(owner, frozen)
+        return IncompatibleKeys(missing, unexpected)
+
+    def extra_repr(self) -> str:
+        """Arguments as they appear between the brackets of ``repr``.
+
+        Examples
+        --------
+        >>> from fastconv import nn
+        >>> nn.MaxPool2d(2).extra_repr()
+        'kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False'
+        """
+        return ""
+
+    def __repr__(self) -> str:
+        children = self._children()
+        if not children:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in children.items()]
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(vars(self))
+        if "_parameters" in state:
+            state["_parameters"] = {name: h.value for name, h in self._parameters.items()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if "_parameters" in state:
+            self._parameters = {}
+            for name, value in state["_parameters"].items():
+                frozen = None if value is None else _freeze(value)
+                getattr(type(self), name).hold(self, frozen)
+
+    def _create_parameters(
+        self, shapes: Mapping[str, tuple[int, ...] | None], fan_in: int, dtype: Any, rng: Any
+    ) -> None:
+        """Fill parameters from the uniform distribution that PyTorch uses, +-1/sqrt(fan_in)."""
+        dtype = check_dtype(dtype)
+        generator = np.random.default_rng(rng)
+        bound = 1 / math.sqrt(fan_in)
+        self._parameters = {}
+        for name, shape in shapes.items():
+            frozen = None
+            if shape is not None:
+                if math.prod(shape) * dtype.itemsize >= 1 << 63:
+                    raise ShapeError(f"{name} of shape {shape} is larger than memory can be")
+                frozen = _freeze(generator.uniform(-bound, bound, shape).astype(dtype))
+            getattr(type(self), name).hold(self, frozen)
+
+
+def read_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """Check that a shape is a sequence of integers that are not negative.
+
+    Examples
+    --------
+    >>> from fastconv.nn.module import read_shape
+    >>> read_shape([3, 32, 32])
+    (3, 32, 32)
+    """
+    if isinstance(shape, (str, bytes)) or not hasattr(shape, "__iter__"):
+        raise TypeError(f"input_shape must be a sequence of integers, got {shape!r}")
+    return tuple(integer(size, f"input_shape[{i}]", 0) for i, size in enumerate(shape))
+
+
+def check_dtype(dtype: Any) -> np.dtype[Any]:
+    """Check that a layer's dtype is one that fastconv computes in.
+
+    Examples
+    --------
+    >>> from fastconv.nn.module import check_dtype
+    >>> check_dtype("float64")
+    dtype('float64')
+    """
+    result = np.dtype(dtype)
+    if result not in (np.float32, np.float64):
+        raise TypeError(f"dtype must be float32 or float64, got {result}")
+    return result
+
+
+def check_flag(value: Any, name: str) -> bool:
+    """Check that an argument is a truth value.
+
+    Examples
+    --------
+    >>> from fastconv.nn.module import check_flag
+    >>> check_flag(True, "bias")
+    True
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def check_choice(value: Any, name: str, choices: Sequence[Any]) -> Any:
+    """Check that an argument is one of a few words.
+
+    Examples
+    --------
+    >>> from fastconv.nn.module import check_choice
+    >>> check_choice("NHWC", "data_format", ("NCHW", "NHWC"))
+    'NHWC'
+    """
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value
