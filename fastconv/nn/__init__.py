@@ -1,7 +1,9 @@
 """Layers: functional operators together with their parameters, with PyTorch's names.
 
 ```
-module.py      Module (the base class), Parameter, initialisation
+module.py      Module: the base class; children, state dicts, errors that name the layer
+parameter.py   Parameter: read-only arrays that cannot go stale
+checks.py      checks of arguments
 volume.py      VolumeLayer: what layers on (N, C, H, W) volumes share
 conv.py        Conv2d, LocallyConnected2d
 pooling.py     MaxPool2d, AvgPool2d
@@ -16,7 +18,8 @@ from .container import Sequential
 from .conv import Conv2d, LocallyConnected2d
 from .dense import Flatten, Linear
 from .elementwise import ReLU, Softmax
-from .module import IncompatibleKeys, Module, Parameter
+from .module import IncompatibleKeys, Module
+from .parameter import Parameter
 from .pooling import AvgPool2d, MaxPool2d
 from .volume import VolumeLayer
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from ..errors import ShapeError
+from .checks import read_shape
 from .conv import Conv2d
 from .dense import Flatten, Linear
 from .elementwise import ReLU
-from .module import Module, read_shape
+from .module import Module
 from .volume import VolumeLayer
 
 __all__ = ["Sequential"]

@@ -10,7 +10,8 @@ import numpy as np
 from .. import functional
 from ..errors import ShapeError
 from ..shapes import Pair, ReceptiveField, integer, output_hw, padding_pairs, pair
-from .module import Array, Parameter, check_choice, check_flag
+from .checks import check_choice, check_flag
+from .parameter import Array, Parameter
 from .volume import VolumeLayer
 
 __all__ = ["Conv2d", "LocallyConnected2d"]

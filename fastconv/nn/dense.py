@@ -10,7 +10,9 @@ import numpy as np
 from .. import functional
 from ..errors import ShapeError
 from ..shapes import ReceptiveField, integer
-from .module import Array, Module, Parameter, check_choice, check_flag
+from .checks import check_choice, check_flag
+from .module import Module
+from .parameter import Array, Parameter
 
 __all__ = ["Flatten", "Linear"]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from .. import functional
 from ..errors import ShapeError
 from ..shapes import ReceptiveField, integer
-from .module import Array, Module, check_flag
+from .checks import check_flag
+from .module import Module
+from .parameter import Array
 
 __all__ = ["ReLU", "Softmax"]
 

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ShapeError
-from ..functional import PackedWeights
-from ..shapes import ReceptiveField, integer
+from ..shapes import ReceptiveField
+from .checks import check_dtype, read_shape
+from .parameter import Array, Held, freeze, matching
 
-__all__ = ["IncompatibleKeys", "Module", "Parameter"]
-
-Array = NDArray[Any]
-Value = TypeVar("Value")
-
-
-class _Held(NamedTuple):
-    """A parameter's value and what was packed from it, replaced as one so that neither is stale."""
-
-    value: Array | None
-    packed: PackedWeights | None
+__all__ = ["IncompatibleKeys", "Module"]
 
 
 class IncompatibleKeys(NamedTuple):
@@ -38,101 +28,6 @@ class IncompatibleKeys(NamedTuple):
 
     missing_keys: list[str]
     unexpected_keys: list[str]
-
-
-def _freeze(array: Array) -> Array:
-    """Return a read-only view whose WRITEABLE flag cannot be set back, as it owns no memory."""
-    array.flags.writeable = False
-    return array.view()
-
-
-def _matching(value: Any, current: Array, name: str) -> Array:
-    """Check shape and dtype of a parameter's new value and return a frozen copy of it."""
-    if not isinstance(value, (np.ndarray, np.generic)) and hasattr(value, "__array__"):
-        value = np.asarray(value)  # a tensor of another library
-    if not isinstance(value, np.ndarray):
-        raise TypeError(
-            f"{name} must be an array of shape {current.shape}, got {type(value).__name__}"
-        )
-    if value.shape != current.shape:
-        raise ShapeError(f"{name} must have shape {current.shape}, got {value.shape}")
-    if value.dtype.newbyteorder("=") != current.dtype:
-        raise TypeError(
-            f"{name} must have dtype {current.dtype}, got {value.dtype}; "
-            f"convert it with .astype({str(current.dtype)!r})"
-        )
-    return _freeze(np.array(value, dtype=current.dtype, order="C"))
-
-
-class Parameter(Generic[Value]):
-    """A layer's array as an attribute: read-only when read, checked and copied when assigned.
-
-    Because the array cannot change in place, weights that were packed from it stay true until
-    it is replaced.
-
-    Parameters
-    ----------
-    packed : bool, optional
-        Whether the layer keeps a packed form of the array beside it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastconv import nn
-    >>> layer = nn.Linear(3, 2)
-    >>> layer.bias = np.ones(2, np.float32)
-    >>> layer.bias[0] = 5
-    Traceback (most recent call last):
-    ...
-    ValueError: assignment destination is read-only
-    >>> layer.bias = np.ones(3, np.float32)
-    Traceback (most recent call last):
-    ...
-    fastconv.errors.ShapeError: bias must have shape (2,), got (3,)
-    """
-
-    def __init__(self, *, packed: bool = False) -> None:
-        self.packed = packed
-        self.name = ""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    @overload
-    def __get__(self, layer: None, owner: type) -> Parameter[Value]: ...
-    @overload
-    def __get__(self, layer: Module, owner: type) -> Value: ...
-    def __get__(self, layer: Module | None, owner: type) -> Any:
-        if layer is None:
-            return self
-        return layer._parameters[self.name].value
-
-    def __set__(self, layer: Module, value: Any) -> None:
-        current = layer._parameters[self.name].value
-        if current is None:
-            if value is not None:
-                raise TypeError(
-                    f"{self.name} must stay None: the layer was made with {self.name}=False"
-                )
-            return
-        self.hold(layer, _matching(value, current, self.name))
-
-    def hold(self, layer: Module, frozen: Array | None) -> None:
-        """Replace a layer's array by one that is known to match and cannot be written.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastconv import nn
-        >>> array = np.zeros(2, np.float32)
-        >>> array.flags.writeable = False
-        >>> layer = nn.Linear(3, 2)
-        >>> nn.Linear.bias.hold(layer, array)
-        >>> layer.bias is array
-        True
-        """
-        packed = PackedWeights() if self.packed and frozen is not None else None
-        layer._parameters[self.name] = _Held(frozen, packed)
 
 
 class Module:
@@ -160,7 +55,7 @@ class Module:
     [('conv.weight', (4, 4, 3, 3)), ('conv.bias', (4,))]
     """
 
-    _parameters: dict[str, _Held]
+    _parameters: dict[str, Held]
 
     def __call__(self, input: Any, **options: Any) -> Any:
         """Run `forward`; a `ShapeError` from it names the layer.
@@ -335,7 +230,7 @@ class Module:
         for key, (owner, name) in slots.items():
             if key in state_dict:
                 try:
-                    loaded[key] = _matching(state_dict[key], getattr(owner, name), key)
+                    loaded[key] = matching(state_dict[key], getattr(owner, name), key)
                 except (ShapeError, TypeError) as error:
                     problems.append(error)
         if problems:
@@ -380,7 +275,7 @@ class Module:
         if "_parameters" in state:
             self._parameters = {}
             for name, value in state["_parameters"].items():
-                frozen = None if value is None else _freeze(value)
+                frozen = None if value is None else freeze(value)
                 getattr(type(self), name).hold(self, frozen)
 
     def _create_parameters(
@@ -396,62 +291,5 @@ class Module:
             if shape is not None:
                 if math.prod(shape) * dtype.itemsize >= 1 << 63:
                     raise ShapeError(f"{name} of shape {shape} is larger than memory can be")
-                frozen = _freeze(generator.uniform(-bound, bound, shape).astype(dtype))
+                frozen = freeze(generator.uniform(-bound, bound, shape).astype(dtype))
             getattr(type(self), name).hold(self, frozen)
-
-
-def read_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    """Check that a shape is a sequence of integers that are not negative.
-
-    Examples
-    --------
-    >>> from fastconv.nn.module import read_shape
-    >>> read_shape([3, 32, 32])
-    (3, 32, 32)
-    """
-    if isinstance(shape, (str, bytes)) or not hasattr(shape, "__iter__"):
-        raise TypeError(f"input_shape must be a sequence of integers, got {shape!r}")
-    return tuple(integer(size, f"input_shape[{i}]", 0) for i, size in enumerate(shape))
-
-
-def check_dtype(dtype: Any) -> np.dtype[Any]:
-    """Check that a layer's dtype is one that fastconv computes in.
-
-    Examples
-    --------
-    >>> from fastconv.nn.module import check_dtype
-    >>> check_dtype("float64")
-    dtype('float64')
-    """
-    result = np.dtype(dtype)
-    if result not in (np.float32, np.float64):
-        raise TypeError(f"dtype must be float32 or float64, got {result}")
-    return result
-
-
-def check_flag(value: Any, name: str) -> bool:
-    """Check that an argument is a truth value.
-
-    Examples
-    --------
-    >>> from fastconv.nn.module import check_flag
-    >>> check_flag(True, "bias")
-    True
-    """
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
-
-
-def check_choice(value: Any, name: str, choices: Sequence[Any]) -> Any:
-    """Check that an argument is one of a few words.
-
-    Examples
-    --------
-    >>> from fastconv.nn.module import check_choice
-    >>> check_choice("NHWC", "data_format", ("NCHW", "NHWC"))
-    'NHWC'
-    """
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
-    return value

@@ -6,7 +6,8 @@ from typing import Any
 
 from .. import functional
 from ..shapes import Pair, ReceptiveField, integer, output_hw, pair, pooling_pads
-from .module import Array, check_flag
+from .checks import check_flag
+from .parameter import Array
 from .volume import VolumeLayer, plain_pair
 
 __all__ = ["AvgPool2d", "MaxPool2d"]

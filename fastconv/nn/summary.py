@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..shapes import ReceptiveField
+from .checks import read_shape
 from .container import Sequential
-from .module import Module, read_shape
+from .module import Module
 from .volume import VolumeLayer
 
 __all__ = ["Summary", "SummaryRow", "summary"]

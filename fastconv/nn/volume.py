@@ -6,7 +6,8 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..shapes import Pair, pair
-from .module import Module, check_choice, check_flag
+from .checks import check_choice, check_flag
+from .module import Module
 
 __all__ = ["VolumeLayer"]
 
