@@ -1,0 +1,232 @@
+"""Plans of convolution, linear and locally connected layers: checked and built once, then kept."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import _native, shapes
+from ._views import (
+    DATA_FORMATS,
+    Key,
+    View,
+    check_choice,
+    check_floating,
+    check_same_dtype,
+    contiguous,
+    image,
+    output_image,
+    output_key,
+)
+from .errors import ShapeError
+from .runtime import algorithm_code, plan_cache
+
+#: Fused activations, with their numbers in the C contract.
+ACTIVATIONS: dict[str | None, int] = {
+    None: 0,
+    "relu": 1,
+    "relu6": 2,
+    "leaky_relu": 3,
+    "hardswish": 4,
+    "sigmoid": 5,
+    "silu": 6,
+}
+#: leaky_relu's slope below zero; the other activations have no parameter.
+ALPHA = 0.01
+
+
+class ConvPlan(NamedTuple):
+    """A convolution's program; with weights packed before, also how to pack them."""
+
+    run: _native.Program
+    pack: _native.Program | None
+    packing: tuple[Any, ...]  # what the packed layout depends on
+    packed_bytes: int
+
+
+def _conv_plan(
+    x: View,
+    weight: View,
+    bias: View | None,
+    y: View,
+    *,
+    algorithm: str | None,
+    packed: bool,
+    activation: str | None,
+    **geometry: Any,
+) -> ConvPlan:
+    run = _native.Program()
+    code = algorithm_code(algorithm)
+    fused = {"activation": ACTIVATIONS[activation], "alpha": ALPHA}
+    x_at = x.at(run.input(x.key))
+    if not packed:
+        w_at = weight.at(run.input(weight.key))
+        b_at = bias and bias.at(run.input(bias.key))
+        y_at = y.at(run.output(y.key))
+        run.add_conv2d(x_at, w_at, b_at, y_at, algorithm=code, **fused, **geometry)
+        return ConvPlan(run, None, (), 0)
+    # any slot will do for asking: the packed weights' comes next, the output's after it
+    chosen, size = run.conv2d_packing(
+        x_at, weight.at(1), y.at(1), algorithm=code, **geometry
+    )
+    buffer = contiguous(np.dtype(np.uint8).num, (size,))
+    w_at = weight.at(run.input(buffer))
+    y_at = y.at(run.output(y.key))
+    run.add_conv2d(x_at, w_at, None, y_at, algorithm=chosen, packed=True, **fused, **geometry)
+    pack = _native.Program()
+    w_at = weight.at(pack.input(weight.key))
+    b_at = bias and bias.at(pack.input(bias.key))
+    pack.add_conv2d_pack(
+        w_at, b_at, pack.output(buffer), groups=geometry["groups"], algorithm=chosen
+    )
+    return ConvPlan(run, pack, (run.isa, chosen, geometry["groups"]), size)
+
+
+def _bias_view(key: Key | None, filters: int, x: View) -> View | None:
+    if key is None:
+        return None
+    check_same_dtype(key, "bias", x.key, "input")
+    if key[1] != (filters,):
+        raise ShapeError(f"bias: expected shape ({filters},), one for each filter, got {key[1]}")
+    return View(key, (filters, 1, 1, 1), (key[2][0], 0, 0, 0))
+
+
+@plan_cache
+def conv2d(
+    x_key: Key,
+    w_key: Key,
+    b_key: Key | None,
+    out: Key | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    data_format: str,
+    activation: str | None,
+    strict: bool,
+    algorithm: str | None,
+    packed: bool,
+) -> ConvPlan:
+    """Check everything about a convolution and build its program."""
+    check_choice(data_format, "data_format", DATA_FORMATS)
+    check_choice(activation, "activation", tuple(ACTIVATIONS))
+    check_floating(x_key, "input")
+    check_same_dtype(w_key, "weight", x_key, "input")
+    x = image(x_key, "input", data_format)
+    strides = shapes.pair(stride, "stride", 1)
+    dilations = shapes.pair(dilation, "dilation", 1)
+    groups = shapes.integer(groups, "groups", 1)
+    channels = x.size[1]
+    if channels % groups:
+        raise ShapeError(f"groups: expected a divisor of the {channels} channels, got {groups}")
+    wanted = f"(K, {channels // groups}, R, S), that is (filters, channels/groups, height, width)"
+    w_shape = w_key[1]
+    if len(w_shape) != 4 or w_shape[1] != channels // groups or 0 in w_shape:
+        raise ShapeError(
+            f"weight: expected {wanted}, for input of shape {x_key[1]} and groups={groups}, "
+            f"got {w_shape}"
+        )
+    filters, kernel = w_shape[0], (w_shape[2], w_shape[3])
+    if filters % groups:
+        raise ShapeError(f"groups: expected a divisor of the {filters} filters, got {groups}")
+    pads = shapes.padding_pairs(padding, x.size[2:], kernel, strides, dilations)
+    p, q = shapes.output_hw(x.size[2:], kernel, strides, pads, dilations, strict=strict)
+    y = output_image(x, filters, p, q, data_format, out)
+    return _conv_plan(
+        x,
+        View(w_key, w_shape, w_key[2]),  # type: ignore[arg-type]
+        _bias_view(b_key, filters, x),
+        y,
+        stride=strides,
+        pad=(pads[0][0], pads[1][0]),
+        dilation=dilations,
+        groups=groups,
+        activation=activation,
+        algorithm=algorithm,
+        packed=packed,
+    )
+
+
+@plan_cache
+def linear(
+    x_key: Key, w_key: Key, b_key: Key | None, out: Key | None, activation: str | None, packed: bool
+) -> ConvPlan:
+    """A 1x1 convolution over rows: x (rows, in), weight (out, in), y (rows, out)."""
+    check_choice(activation, "activation", tuple(ACTIVATIONS))
+    (rows, features), (row_stride, feature_stride) = x_key[1:]
+    x = View(x_key, (1, features, 1, rows), (0, feature_stride, 0, row_stride))
+    (outputs, _), (output_stride, input_stride) = w_key[1:]
+    weight = View(w_key, (outputs, features, 1, 1), (output_stride, input_stride, 0, 0))
+    y_key = output_key(x_key[0], (rows, outputs), out)
+    y = View(y_key, (1, outputs, 1, rows), (0, y_key[2][1], 0, y_key[2][0]))
+    return _conv_plan(
+        x,
+        weight,
+        _bias_view(b_key, outputs, x),
+        y,
+        stride=(1, 1),
+        pad=(0, 0),
+        dilation=(1, 1),
+        groups=1,
+        activation=activation,
+        algorithm="direct",
+        packed=packed,
+    )
+
+
+@plan_cache
+def locally_connected2d(
+    x_key: Key,
+    w_key: Key,
+    b_key: Key | None,
+    out: Key | None,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+) -> _native.Program:
+    """Check everything about a locally connected layer and build its program."""
+    check_floating(x_key, "input")
+    check_same_dtype(w_key, "weight", x_key, "input")
+    x = image(x_key, "input", "NCHW")
+    kernel = shapes.pair(kernel_size, "kernel_size", 1)
+    strides = shapes.pair(stride, "stride", 1)
+    dilations = shapes.pair(dilation, "dilation", 1)
+    pads = shapes.padding_pairs(padding, x.size[2:], kernel, strides, dilations)
+    p, q = shapes.output_hw(x.size[2:], kernel, strides, pads, dilations)
+    depth = x.size[1] * kernel[0] * kernel[1]
+    if len(w_key[1]) != 4 or w_key[1][1:] != (p, q, depth) or w_key[1][0] < 1:
+        raise ShapeError(
+            f"weight: expected (K, {p}, {q}, {depth}), that is (filters, output height, output "
+            f"width, channels*kernel height*kernel width), got {w_key[1]}"
+        )
+    filters = w_key[1][0]
+    bias = None
+    if b_key is not None:
+        check_same_dtype(b_key, "bias", x_key, "input")
+        if b_key[1] == (filters,):
+            bias = View(b_key, (filters, p, q, 1), (b_key[2][0], 0, 0, 0))
+        elif b_key[1] == (filters, p, q):
+            bias = View(b_key, (filters, p, q, 1), (*b_key[2], 0))  # type: ignore[arg-type]
+        else:
+            raise ShapeError(
+                f"bias: expected ({filters}, {p}, {q}) or ({filters},), got {b_key[1]}"
+            )
+    y = output_image(x, filters, p, q, "NCHW", out)
+    weight = View(w_key, w_key[1], w_key[2])  # type: ignore[arg-type]
+    program = _native.Program()
+    x_at = x.at(program.input(x_key))
+    w_at = weight.at(program.input(w_key))
+    b_at = bias and bias.at(program.input(bias.key))
+    program.add_local2d(
+        x_at,
+        w_at,
+        b_at,
+        y.at(program.output(y.key)),
+        kernel=kernel,
+        stride=strides,
+        pad=(pads[0][0], pads[1][0]),
+        dilation=dilations,
+    )
+    return program

@@ -1,0 +1,700 @@
+"""Transcription of fastconv.h and thin calls with the GIL released; no arithmetic on tensors."""
+
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+import contextvars
+
+cimport numpy as cnp
+
+cnp.import_array()
+
+cdef extern from "fastconv.h" nogil:
+    ctypedef int fc_status
+    int FC_OK, FC_ERROR_MEMORY
+    int FC_NO_SLOT, FC_MAX_SLOTS
+    int FC_POOL_MAX, FC_POOL_AVERAGE
+    ctypedef int fc_dtype
+    ctypedef struct fc_tensor:
+        int32_t slot
+        int32_t dtype
+        int64_t offset_bytes
+        int64_t size[4]
+        int64_t stride[4]
+    ctypedef struct fc_conv2d_desc:
+        fc_tensor x, weight, bias, y
+        int64_t stride[2]
+        int64_t pad[2]
+        int64_t dilation[2]
+        int64_t groups
+        int32_t activation, algorithm, weight_is_packed
+        double alpha
+    ctypedef struct fc_pool2d_desc:
+        fc_tensor x, y, indices
+        int64_t kernel[2]
+        int64_t stride[2]
+        int64_t dilation[2]
+        int64_t pad[4]
+        int64_t divisor_override
+        int32_t kind, count_include_pad
+    ctypedef struct fc_columns_desc:
+        fc_tensor x, columns
+        int64_t kernel[2]
+        int64_t stride[2]
+        int64_t pad[2]
+        int64_t dilation[2]
+        int64_t output[2]
+    ctypedef struct fc_elementwise_desc:
+        fc_tensor x, y
+        int32_t activation
+        double alpha
+    ctypedef struct fc_softmax_desc:
+        fc_tensor x, y
+    ctypedef struct fc_local2d_desc:
+        fc_tensor x, weight, bias, y
+        int64_t kernel[2]
+        int64_t stride[2]
+        int64_t pad[2]
+        int64_t dilation[2]
+    ctypedef struct fc_program:
+        pass
+    const char *fc_status_message(fc_status status)
+    const char *fc_isa_name(int index)
+    int fc_isa_supported(const char *name)
+    const char *fc_isa_active()
+    fc_status fc_isa_select(const char *name)
+    uint64_t fc_isa_kernel_calls(const char *name)
+    double fc_fma_peak(fc_dtype dtype, double seconds)
+    int fc_has_openmp()
+    int fc_openmp_max_threads()
+    int fc_affinity_cpus()
+    int fc_is_forked_child()
+    fc_status fc_program_create(fc_program **program)
+    void fc_program_destroy(fc_program *program)
+    fc_status fc_program_add_conv2d(fc_program *program, const fc_conv2d_desc *desc)
+    fc_status fc_program_add_conv2d_pack(fc_program *program, const fc_conv2d_desc *desc,
+                                         int32_t slot, int64_t offset_bytes)
+    fc_status fc_conv2d_packing(const fc_program *program, const fc_conv2d_desc *desc,
+                                int32_t *algorithm, int64_t *packed_bytes)
+    fc_status fc_program_add_pool2d(fc_program *program, const fc_pool2d_desc *desc)
+    fc_status fc_program_add_unfold(fc_program *program, const fc_columns_desc *desc)
+    fc_status fc_program_add_fold(fc_program *program, const fc_columns_desc *desc)
+    fc_status fc_program_add_elementwise(fc_program *program, const fc_elementwise_desc *desc)
+    fc_status fc_program_add_softmax(fc_program *program, const fc_softmax_desc *desc)
+    fc_status fc_program_add_local2d(fc_program *program, const fc_local2d_desc *desc)
+    const char *fc_program_isa(const fc_program *program)
+    int fc_program_threads(const fc_program *program, int limit)
+    int64_t fc_program_workspace_bytes(const fc_program *program, int num_threads)
+    fc_status fc_program_run(const fc_program *program, void *const *slots, int slot_count,
+                             void *workspace, int64_t workspace_bytes, int num_threads,
+                             int *team_size)
+
+cdef extern from "Python.h":
+    int PyContextVar_Get(object var, PyObject *default, PyObject **value) except -1
+
+cdef extern from *:
+    """
+    #include <stdlib.h>
+    #include <sys/mman.h>
+    static __thread int last_team_size = 0;
+    #ifdef __clang__
+    #define COMPILER "clang " __clang_version__
+    #else
+    #define COMPILER "gcc " __VERSION__
+    #endif
+    static void *allocate_pages(size_t bytes) {
+        void *p = NULL;
+        size_t alignment = bytes >= ((size_t)2 << 20) ? (size_t)2 << 20 : 4096;
+        if (posix_memalign(&p, alignment, bytes)) return NULL;
+    #ifdef MADV_HUGEPAGE
+        if (alignment > 4096) madvise(p, bytes, MADV_HUGEPAGE);
+    #endif
+        return p;
+    }
+    """
+    int last_team_size
+    const char *COMPILER
+    void *allocate_pages(size_t bytes) nogil
+
+
+cdef int check(fc_status status) except -1:
+    """Turn a status into an exception; functional.py has checked what users get wrong before."""
+    if status == FC_OK:
+        return 0
+    message = fc_status_message(status).decode()
+    if status == FC_ERROR_MEMORY:
+        raise MemoryError(message)
+    raise ValueError(message)
+
+
+# ---- memory: outputs and workspaces that are used again, so that a steady state has no page faults
+
+cdef enum:
+    POOL_CLASSES = 160  # size classes: four to each power of two
+    POOL_DEPTH = 8      # free blocks kept in a class
+    SMALLEST = 16384    # smaller outputs come from NumPy's own allocator
+
+cdef size_t pool_limit = <size_t>128 << 20
+cdef size_t pool_bytes = 0
+cdef void *pool_free[POOL_CLASSES][POOL_DEPTH]
+cdef int pool_count[POOL_CLASSES]
+
+
+cdef int size_class(size_t bytes, size_t *rounded) noexcept:
+    """Index of the smallest class that holds `bytes`, and that class's size."""
+    cdef size_t power = SMALLEST
+    cdef int index = 0
+    while power * 2 <= bytes:
+        power *= 2
+        index += 4
+    cdef size_t quarter = power // 4
+    cdef size_t steps = (bytes - power + quarter - 1) // quarter if bytes > power else 0
+    rounded[0] = power + steps * quarter
+    return index + <int>steps
+
+
+cdef class Buffer:
+    """Memory that goes back to the pool when the last array or call that uses it is gone."""
+
+    cdef void *pointer
+    cdef size_t bytes
+    cdef int index
+
+    def __dealloc__(self):
+        global pool_bytes
+        if self.pointer == NULL:
+            return
+        if (self.index < POOL_CLASSES and pool_count[self.index] < POOL_DEPTH
+                and pool_bytes + self.bytes <= pool_limit):
+            pool_free[self.index][pool_count[self.index]] = self.pointer
+            pool_count[self.index] += 1
+            pool_bytes += self.bytes
+        else:
+            free(self.pointer)
+
+
+cdef Buffer new_buffer(size_t bytes):
+    global pool_bytes
+    cdef Buffer buffer = Buffer.__new__(Buffer)
+    buffer.index = size_class(bytes, &buffer.bytes)
+    if buffer.index < POOL_CLASSES and pool_count[buffer.index] > 0:
+        pool_count[buffer.index] -= 1
+        buffer.pointer = pool_free[buffer.index][pool_count[buffer.index]]
+        pool_bytes -= buffer.bytes
+    else:
+        buffer.pointer = allocate_pages(buffer.bytes)
+        if buffer.pointer == NULL:
+            raise MemoryError(f"cannot allocate {bytes} bytes")
+    return buffer
+
+
+def trim():
+    """Give the pool's free memory back -> bytes given back."""
+    global pool_bytes
+    cdef size_t before = pool_bytes
+    for index in range(POOL_CLASSES):
+        while pool_count[index] > 0:
+            pool_count[index] -= 1
+            free(pool_free[index][pool_count[index]])
+    pool_bytes = 0
+    return before
+
+
+cdef cnp.ndarray new_array(int typenum, int ndim, cnp.npy_intp *shape):
+    cdef cnp.npy_intp bytes = cnp.PyArray_DescrFromType(typenum).itemsize
+    cdef Buffer buffer
+    cdef int a
+    for a in range(ndim):
+        if shape[a] and bytes > (<cnp.npy_intp>1 << 47) // shape[a]:
+            raise MemoryError(f"an output of shape {tuple(shape[b] for b in range(ndim))} is too large")
+        bytes *= shape[a]
+    if bytes < SMALLEST:
+        return cnp.PyArray_SimpleNew(ndim, shape, typenum)
+    buffer = new_buffer(bytes)
+    cdef cnp.ndarray array = cnp.PyArray_SimpleNewFromData(ndim, shape, typenum, buffer.pointer)
+    cnp.set_array_base(array, buffer)
+    return array
+
+
+def empty_bytes(int64_t count):
+    """Uninitialised uint8 array of `count` bytes, aligned for packed weights."""
+    cdef Buffer buffer = new_buffer(max(count, 1))
+    cdef cnp.npy_intp shape = count
+    cdef cnp.ndarray array = cnp.PyArray_SimpleNewFromData(1, &shape, cnp.NPY_UINT8, buffer.pointer)
+    cnp.set_array_base(array, buffer)
+    return array
+
+
+# ---- instruction sets
+
+def isa_compiled():
+    """Names of the instruction sets compiled in, best first."""
+    names = []
+    while fc_isa_name(len(names)) != NULL:
+        names.append(fc_isa_name(len(names)).decode())
+    return names
+
+
+def isa_supported(str name):
+    """Whether this machine runs that instruction set."""
+    return bool(fc_isa_supported(name.encode()))
+
+
+def isa_active():
+    """The instruction set that programs are planned for from now on."""
+    return fc_isa_active().decode()
+
+
+def isa_select(name):
+    """Force an instruction set by name, or choose the best with None."""
+    if name is None:
+        check(fc_isa_select(NULL))
+    else:
+        check(fc_isa_select((<str?>name).encode()))
+
+
+def kernel_calls():
+    """How often kernels of each instruction set have been entered: {name: count}."""
+    return {name: fc_isa_kernel_calls(name.encode()) for name in isa_compiled()}
+
+
+def fma_peak(double seconds=0.05, str dtype="float32"):
+    """Multiply-adds in registers, one thread, active instruction set -> GFLOP/s."""
+    cdef fc_dtype code = {"float32": 0, "float64": 1}[dtype]
+    cdef double rate
+    with nogil:
+        rate = fc_fma_peak(code, seconds)
+    return rate
+
+
+# ---- threads
+
+thread_context = contextvars.ContextVar("fastconv_threads")
+cdef int threads_set = 0          # set_num_threads or FASTCONV_NUM_THREADS; 0: none
+cdef int cpu_limit_override = 0   # for tests; 0: detect
+cdef int cgroup_limit = 0         # from the container's quota; 0: none
+cdef int workspace_fill = -1
+
+
+def has_openmp():
+    """Whether OpenMP is compiled in."""
+    return bool(fc_has_openmp())
+
+
+def openmp_max_threads():
+    """What OpenMP would use in this thread now."""
+    return fc_openmp_max_threads()
+
+
+def affinity_cpus():
+    """CPUs in the affinity mask; 0 where the system does not tell."""
+    return fc_affinity_cpus()
+
+
+def compiler():
+    """Name and version of the C compiler."""
+    return COMPILER.decode()
+
+
+def is_forked_child():
+    """Whether this process is a child of fork without exec."""
+    return bool(fc_is_forked_child())
+
+
+def set_thread_default(int count):
+    """The default number of threads; 0: what OpenMP says."""
+    global threads_set
+    threads_set = count
+
+
+def get_thread_default():
+    """The default number of threads; 0: what OpenMP says."""
+    return threads_set
+
+
+def set_cgroup_limit(int count):
+    """CPUs granted by the container's quota; 0: no quota."""
+    global cgroup_limit
+    cgroup_limit = count
+
+
+def get_cgroup_limit():
+    """CPUs granted by the container's quota; 0: no quota."""
+    return cgroup_limit
+
+
+def set_cpu_limit(int count):
+    """Override the detected limit of CPUs, for tests that oversubscribe; 0: detect again."""
+    global cpu_limit_override
+    cpu_limit_override = count
+
+
+def get_cpu_limit():
+    """The override of the detected limit; 0: none."""
+    return cpu_limit_override
+
+
+def last_num_threads():
+    """Team size of the last program that the calling thread ran."""
+    return last_team_size
+
+
+def set_workspace_fill(int byte):
+    """Fill workspaces with this byte before each run (tests); -1: leave them."""
+    global workspace_fill
+    workspace_fill = byte
+
+
+cdef int capped(int count):
+    """`count` within the affinity mask and the container's quota."""
+    cdef int limit
+    if cpu_limit_override > 0:
+        return min(count, cpu_limit_override)
+    limit = fc_affinity_cpus()
+    if limit > 0 and limit < count:
+        count = limit
+    if cgroup_limit > 0 and cgroup_limit < count:
+        count = cgroup_limit
+    return count
+
+
+cdef int requested(object num_threads) except -1:
+    cdef PyObject *value = NULL
+    if num_threads is None:
+        PyContextVar_Get(thread_context, NULL, &value)
+        if value != NULL:
+            num_threads = <object>value
+            Py_DECREF(num_threads)
+    if num_threads is None:
+        return threads_set if threads_set > 0 else fc_openmp_max_threads()
+    if isinstance(num_threads, bool) or not hasattr(num_threads, "__index__"):
+        raise TypeError(f"num_threads: expected an integer, got {num_threads!r}")
+    if num_threads < 1:
+        raise ValueError(f"num_threads: expected 1 or more, got {num_threads}")
+    return min(num_threads, 1 << 16)
+
+
+def thread_limit(num_threads=None):
+    """How many threads a call made here and now may use."""
+    return 1 if fc_is_forked_child() else capped(requested(num_threads))
+
+
+# ---- programs
+
+cdef int dtype_codes[24]  # fc_dtype of NumPy's type numbers; -1: none
+
+
+cdef void fill_dtype_codes():
+    # several type numbers (int, long, long long) may be the same kind and size
+    codes = {("f", 4): 0, ("f", 8): 1, ("i", 1): 2, ("u", 1): 3, ("i", 2): 4, ("u", 2): 5,
+             ("i", 4): 6, ("u", 4): 7, ("i", 8): 8, ("u", 8): 9}
+    for typenum in range(24):
+        descr = <object>cnp.PyArray_DescrFromType(typenum)
+        dtype_codes[typenum] = codes.get((descr.kind, descr.itemsize), -1)
+
+
+fill_dtype_codes()
+
+
+cdef int dtype_of(int typenum) noexcept:
+    return dtype_codes[typenum] if 0 <= typenum < 24 else -1
+
+
+def has_dtype(int typenum):
+    """Whether arrays of this NumPy type number can be pooled."""
+    return dtype_of(typenum) >= 0
+
+
+cdef object key_of(cnp.ndarray array):
+    return cnp.PyArray_TYPE(array), (<object>array).shape, (<object>array).strides
+
+
+def describe(array, str name):
+    """An array fit to be read -> (array, (type number, shape, strides)).
+
+    Unaligned and byte-swapped arrays, and those whose strides split elements, are copied first.
+
+    Raises
+    ------
+    TypeError
+        If `array` is not a NumPy array.
+    """
+    cdef cnp.ndarray a
+    cdef int axis
+    if not isinstance(array, cnp.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {type(array).__name__}")
+    a = array
+    if not cnp.PyArray_ISBEHAVED_RO(a):
+        a = a.astype(a.dtype.newbyteorder("="), order="C", subok=False)
+        return a, key_of(a)
+    for axis in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_STRIDE(a, axis) % cnp.PyArray_ITEMSIZE(a) != 0:
+            a = a.copy(order="C")
+            break
+    return a, key_of(a)
+
+
+cdef struct Slot:
+    int typenum
+    int ndim
+    bint output
+    cnp.npy_intp shape[8]
+    cnp.npy_intp strides[8]
+
+
+cdef class Program:
+    """One planned sequence of operators: built once, run often, by many threads at once.
+
+    Slots are declared first, in the order in which `run` takes their arrays: all inputs, then all
+    outputs. A tensor is a tuple (slot, type number, offset in bytes, four sizes, four strides in
+    bytes).
+    """
+
+    cdef fc_program *program
+    cdef Slot *slots
+    cdef int slot_count, input_count
+
+    def __cinit__(self):
+        self.slot_count = 1
+        check(fc_program_create(&self.program))
+        self.slots = <Slot *>PyMem_Malloc(FC_MAX_SLOTS * sizeof(Slot))
+        if self.slots == NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        fc_program_destroy(self.program)
+        PyMem_Free(self.slots)
+
+    @property
+    def isa(self):
+        """Name of the instruction set that the program was planned for."""
+        return fc_program_isa(self.program).decode()
+
+    def workspace_bytes(self, int num_threads=1):
+        """Bytes of workspace for so many threads."""
+        return fc_program_workspace_bytes(self.program, num_threads)
+
+    cdef int add_slot(self, tuple key, bint output) except -1:
+        typenum, shape, strides = key
+        cdef Slot *slot = &self.slots[self.slot_count]
+        cdef int a
+        if self.slot_count >= FC_MAX_SLOTS or len(shape) > 8:
+            raise ValueError("too many slots or axes in one program")
+        slot.typenum = typenum
+        slot.ndim = len(shape)
+        slot.output = output
+        for a in range(slot.ndim):
+            slot.shape[a] = shape[a]
+            slot.strides[a] = strides[a]
+        self.slot_count += 1
+        return self.slot_count - 1
+
+    def input(self, tuple key):
+        """Declare an input (type number, shape, strides in bytes) -> its slot."""
+        if self.input_count != self.slot_count - 1:
+            raise ValueError("inputs are declared before outputs")
+        slot = self.add_slot(key, False)
+        self.input_count += 1
+        return slot
+
+    def output(self, tuple key):
+        """Declare an output (type number, shape, strides in bytes) -> its slot."""
+        return self.add_slot(key, True)
+
+    cdef int tensor(self, object description, fc_tensor *t) except -1:
+        cdef int a
+        cdef int64_t itemsize
+        if description is None:
+            t.slot = FC_NO_SLOT
+            return 0
+        slot, typenum, offset, size, stride = description
+        t.slot = slot
+        t.dtype = dtype_of(typenum)
+        if not 0 <= t.slot < self.slot_count:
+            raise ValueError(f"slot {slot} is not declared")
+        itemsize = cnp.PyArray_DescrFromType(typenum).itemsize
+        t.offset_bytes = offset
+        for a in range(4):
+            t.size[a] = size[a]
+            t.stride[a] = stride[a] // itemsize
+        return 0
+
+    cdef int fill_conv2d(self, fc_conv2d_desc *d, x, weight, bias, y, stride, pad, dilation, groups,
+                         activation, alpha, algorithm, packed) except -1:
+        memset(d, 0, sizeof(d[0]))
+        self.tensor(x, &d.x)
+        self.tensor(weight, &d.weight)
+        self.tensor(bias, &d.bias)
+        self.tensor(y, &d.y)
+        d.stride[0], d.stride[1] = stride
+        d.pad[0], d.pad[1] = pad
+        d.dilation[0], d.dilation[1] = dilation
+        d.groups = groups
+        d.activation = activation
+        d.alpha = alpha
+        d.algorithm = algorithm
+        d.weight_is_packed = packed
+        return 0
+
+    def add_conv2d(self, x, weight, bias, y, *, stride, pad, dilation, groups, activation=0,
+                   alpha=0.0, algorithm=0, packed=False):
+        """Append a convolution (fc_conv2d_desc in fastconv.h)."""
+        cdef fc_conv2d_desc d
+        self.fill_conv2d(&d, x, weight, bias, y, stride, pad, dilation, groups, activation, alpha,
+                         algorithm, packed)
+        check(fc_program_add_conv2d(self.program, &d))
+
+    def add_conv2d_pack(self, weight, bias, int slot, *, groups, algorithm):
+        """Append the packing of a convolution's weight and bias into a slot."""
+        cdef fc_conv2d_desc d
+        memset(&d, 0, sizeof(d))
+        self.tensor(weight, &d.weight)
+        self.tensor(bias, &d.bias)
+        d.groups = groups
+        d.algorithm = algorithm
+        check(fc_program_add_conv2d_pack(self.program, &d, slot, 0))
+
+    def conv2d_packing(self, x, weight, y, *, stride, pad, dilation, groups, algorithm):
+        """Algorithm that a convolution would use, and the bytes of its packed weights."""
+        cdef fc_conv2d_desc d
+        cdef int32_t chosen
+        cdef int64_t count
+        self.fill_conv2d(&d, x, weight, None, y, stride, pad, dilation, groups, 0, 0.0, algorithm,
+                         False)
+        check(fc_conv2d_packing(self.program, &d, &chosen, &count))
+        return chosen, count
+
+    def add_pool2d(self, x, y, indices, *, kernel, stride, pad, dilation=(1, 1), average=False,
+                   divisor_override=0, count_include_pad=True):
+        """Append a pool (fc_pool2d_desc in fastconv.h); pad is (top, left, bottom, right)."""
+        cdef fc_pool2d_desc d
+        memset(&d, 0, sizeof(d))
+        self.tensor(x, &d.x)
+        self.tensor(y, &d.y)
+        self.tensor(indices, &d.indices)
+        d.kernel[0], d.kernel[1] = kernel
+        d.stride[0], d.stride[1] = stride
+        d.dilation[0], d.dilation[1] = dilation
+        d.pad[0], d.pad[1], d.pad[2], d.pad[3] = pad
+        d.divisor_override = divisor_override
+        d.kind = FC_POOL_AVERAGE if average else FC_POOL_MAX
+        d.count_include_pad = count_include_pad
+        check(fc_program_add_pool2d(self.program, &d))
+
+    def add_columns(self, x, columns, *, kernel, stride, pad, dilation, output, fold=False):
+        """Append unfold, or its adjoint fold (fc_columns_desc in fastconv.h)."""
+        cdef fc_columns_desc d
+        memset(&d, 0, sizeof(d))
+        self.tensor(x, &d.x)
+        self.tensor(columns, &d.columns)
+        d.kernel[0], d.kernel[1] = kernel
+        d.stride[0], d.stride[1] = stride
+        d.pad[0], d.pad[1] = pad
+        d.dilation[0], d.dilation[1] = dilation
+        d.output[0], d.output[1] = output
+        if fold:
+            check(fc_program_add_fold(self.program, &d))
+        else:
+            check(fc_program_add_unfold(self.program, &d))
+
+    def add_elementwise(self, x, y, *, activation, alpha=0.0):
+        """Append an element-wise function (fc_elementwise_desc in fastconv.h)."""
+        cdef fc_elementwise_desc d
+        memset(&d, 0, sizeof(d))
+        self.tensor(x, &d.x)
+        self.tensor(y, &d.y)
+        d.activation = activation
+        d.alpha = alpha
+        check(fc_program_add_elementwise(self.program, &d))
+
+    def add_softmax(self, x, y):
+        """Append a softmax over axis 1 of (outer, axis, inner, 1) views."""
+        cdef fc_softmax_desc d
+        memset(&d, 0, sizeof(d))
+        self.tensor(x, &d.x)
+        self.tensor(y, &d.y)
+        check(fc_program_add_softmax(self.program, &d))
+
+    def add_local2d(self, x, weight, bias, y, *, kernel, stride, pad, dilation):
+        """Append a locally connected layer (fc_local2d_desc in fastconv.h)."""
+        cdef fc_local2d_desc d
+        memset(&d, 0, sizeof(d))
+        self.tensor(x, &d.x)
+        self.tensor(weight, &d.weight)
+        self.tensor(bias, &d.bias)
+        self.tensor(y, &d.y)
+        d.kernel[0], d.kernel[1] = kernel
+        d.stride[0], d.stride[1] = stride
+        d.pad[0], d.pad[1] = pad
+        d.dilation[0], d.dilation[1] = dilation
+        check(fc_program_add_local2d(self.program, &d))
+
+    cdef int bind(self, int index, cnp.ndarray array, void **pointers) except -1:
+        """Check that the array is what the program was planned for."""
+        cdef Slot *slot = &self.slots[index]
+        cdef int a
+        cdef bint same = (cnp.PyArray_TYPE(array) == slot.typenum
+                          and cnp.PyArray_NDIM(array) == slot.ndim
+                          and cnp.PyArray_ISBEHAVED_RO(array)
+                          and (not slot.output or cnp.PyArray_ISWRITEABLE(array)))
+        if same:
+            for a in range(slot.ndim):
+                # the stride of an axis of size 1 (or of an empty array) is never used
+                if (cnp.PyArray_DIM(array, a) != slot.shape[a]
+                        or (cnp.PyArray_STRIDE(array, a) != slot.strides[a]
+                            and slot.shape[a] > 1 and cnp.PyArray_SIZE(array) > 0)):
+                    same = False
+        if not same:
+            raise ValueError(f"slot {index}: the array is not the one that was planned for")
+        pointers[index] = cnp.PyArray_DATA(array)
+        return 0
+
+    def run(self, tuple inputs, tuple outputs=None, num_threads=None):
+        """Run on arrays in slot order -> the output, or a tuple of several.
+
+        Outputs that are None, or all of them with `outputs=None`, are allocated.
+        """
+        cdef void *pointers[64]
+        cdef int index, team = 1, limit, output_count = self.slot_count - 1 - self.input_count
+        cdef int64_t workspace_bytes
+        cdef Buffer workspace = None
+        cdef void *memory = NULL
+        cdef fc_status status
+        cdef cnp.ndarray array
+        if len(inputs) != self.input_count or (outputs is not None and len(outputs) != output_count):
+            raise ValueError("the number of arrays is not that of the program's slots")
+        for index in range(self.input_count):
+            self.bind(index + 1, inputs[index], pointers)
+        results = []
+        for index in range(self.input_count + 1, self.slot_count):
+            given = None if outputs is None else outputs[index - 1 - self.input_count]
+            if given is None:
+                array = new_array(self.slots[index].typenum, self.slots[index].ndim,
+                                  self.slots[index].shape)
+                pointers[index] = cnp.PyArray_DATA(array)
+            else:
+                array = given
+                self.bind(index, array, pointers)
+            results.append(array)
+        limit = fc_program_threads(self.program, requested(num_threads))
+        if limit > 1:
+            limit = capped(limit)
+        workspace_bytes = fc_program_workspace_bytes(self.program, limit)
+        if workspace_bytes < 0:
+            raise ValueError("the workspace would exceed the address space")
+        if workspace_bytes > 0:
+            workspace = new_buffer(workspace_bytes)
+            memory = workspace.pointer
+            if workspace_fill >= 0:
+                memset(memory, workspace_fill, workspace_bytes)
+        with nogil:
+            status = fc_program_run(self.program, pointers, self.slot_count, memory,
+                                    workspace_bytes, limit, &team)
+        check(status)
+        global last_team_size
+        last_team_size = team
+        return results[0] if output_count == 1 else tuple(results)

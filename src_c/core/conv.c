@@ -1,0 +1,149 @@
+/* conv.c: conv2d's planner: checks, choice of algorithm, steps. */
+#include "core/conv.h"
+
+/* Strips of more than this many bytes for a single output pixel are not worth gathering: such
+ * geometry (large filters far apart) goes through the column matrix. */
+#define FC_LARGEST_STRIP_BYTES ((int64_t)64 << 20)
+
+/* Column matrices are made for so many images at a time, at most. */
+#define FC_COLUMN_BYTES ((int64_t)16 << 20)
+#define FC_COLUMN_ROUNDS 64
+
+static fc_status check_weight(const fc_conv2d_desc *d) {
+    const fc_tensor *w = &d->weight, *b = &d->bias;
+    fc_status status = FC_OK;
+    if ((status = fc_check_tensor(w)) || (fc_present(b) && (status = fc_check_tensor(b))))
+        return status;
+    if (w->dtype > FC_FLOAT64 || (fc_present(b) && b->dtype != w->dtype) ||
+        d->algorithm < FC_ALGORITHM_AUTO || d->algorithm > FC_ALGORITHM_IM2COL)
+        return FC_ERROR_UNSUPPORTED;
+    if (d->groups < 1) return FC_ERROR_ARGUMENT;
+    if (w->size[0] % d->groups || (fc_present(b) && b->size[0] != w->size[0]))
+        return FC_ERROR_SHAPE;
+    return FC_OK;
+}
+
+static fc_status check(const fc_conv2d_desc *d) {
+    const fc_tensor *x = &d->x, *w = &d->weight, *y = &d->y;
+    fc_status status = FC_OK;
+    if ((status = check_weight(d)) || (status = fc_check_tensor(x)) || (status = fc_check_tensor(y)))
+        return status;
+    if (w->dtype != x->dtype || y->dtype != x->dtype || d->activation < FC_IDENTITY ||
+        d->activation > FC_SILU)
+        return FC_ERROR_UNSUPPORTED;
+    if (x->size[1] % d->groups || w->size[1] != x->size[1] / d->groups ||
+        y->size[1] != w->size[0] || y->size[0] != x->size[0])
+        return FC_ERROR_SHAPE;
+    return fc_check_window(w->size + 2, d->stride, d->dilation, d->pad, x, y->size[2], y->size[3]);
+}
+
+/* Looks at the shape of one image, never at batch, threads or values. */
+static int choose_algorithm(const fc_conv2d_desc *d) {
+    if (d->algorithm != FC_ALGORITHM_AUTO) return d->algorithm;
+    int64_t rows = (d->weight.size[2] - 1) * d->dilation[0] + 1;
+    int64_t columns = (d->weight.size[3] - 1) * d->dilation[1] + 1;
+    int64_t bytes = fc_product(fc_product(rows, columns),
+                               d->weight.size[1] * fc_dtype_bytes((fc_dtype)d->x.dtype));
+    return bytes < 0 || bytes > FC_LARGEST_STRIP_BYTES ? FC_ALGORITHM_IM2COL
+                                                       : FC_ALGORITHM_DIRECT;
+}
+
+/* Images [first, first + count) of a tensor. */
+static fc_tensor images(const fc_tensor *t, int64_t first, int64_t count) {
+    fc_tensor part = *t;
+    part.offset_bytes += fc_offset(t, first, 0, 0, 0);
+    part.size[0] = count;
+    return part;
+}
+
+/* unfold into the arena, then a 1x1 convolution over the columns, some images at a time. */
+static fc_status add_im2col_steps(struct fc_program *program, const fc_conv2d_desc *d,
+                                  const struct fc_packing *packing) {
+    int64_t batch = d->x.size[0], p = d->y.size[2], q = d->y.size[3], pixels = p * q;
+    int64_t depth = fc_product(packing->depth, d->groups);
+    int64_t bytes = fc_product(fc_product(depth, pixels), fc_dtype_bytes((fc_dtype)d->x.dtype));
+    if (bytes < 0) return FC_ERROR_OVERFLOW;
+    int64_t round = fc_max(FC_COLUMN_BYTES / fc_max(bytes, 1), fc_ceil_div(batch, FC_COLUMN_ROUNDS));
+    round = fc_max(1, fc_min(round, batch));
+    int64_t arena = fc_program_reserve(program, fc_product(bytes, round));
+    if (arena < 0) return FC_ERROR_OVERFLOW;
+    for (int64_t first = 0; first < batch; first += round) {
+        int64_t count = fc_min(round, batch - first);
+        fc_tensor columns = {
+            .slot = FC_SLOT_WORKSPACE,
+            .dtype = d->x.dtype,
+            .offset_bytes = arena,
+            .size = {count, depth, pixels, 1},
+            .stride = {depth * pixels, pixels, 1, 1},
+        };
+        fc_columns_desc unfold = {
+            .x = images(&d->x, first, count),
+            .columns = columns,
+            .kernel = {d->weight.size[2], d->weight.size[3]},
+            .stride = {d->stride[0], d->stride[1]},
+            .pad = {d->pad[0], d->pad[1]},
+            .dilation = {d->dilation[0], d->dilation[1]},
+            .output = {p, q},
+        };
+        fc_status status = fc_program_add_unfold(program, &unfold);
+        if (status) return status;
+        fc_conv2d_desc product = *d;
+        product.x = columns;
+        product.x.size[2] = p;
+        product.x.size[3] = q;
+        product.x.stride[2] = q;
+        product.y = images(&d->y, first, count);
+        product.weight.size[1] = packing->depth;
+        product.weight.size[2] = product.weight.size[3] = 1;
+        for (int a = 0; a < 2; a++) {
+            product.stride[a] = product.dilation[a] = 1;
+            product.pad[a] = 0;
+        }
+        struct fc_packing flat = *packing;
+        flat.channels = packing->depth;
+        flat.taps = 1;
+        if ((status = fc_add_direct_step(program, &product, &flat))) return status;
+    }
+    return FC_OK;
+}
+
+fc_status fc_program_add_conv2d(struct fc_program *program, const fc_conv2d_desc *desc) {
+    fc_status status = check(desc);
+    if (status) return status;
+    if (fc_count(&desc->y) == 0) return FC_OK;
+    fc_conv2d_desc d = *desc;
+    d.algorithm = choose_algorithm(desc);
+    struct fc_packing packing;
+    fc_packing_plan(&packing, &d, program->kernels->set[d.x.dtype], d.algorithm);
+    if (packing.bytes < 0) return FC_ERROR_OVERFLOW;
+    if (!d.weight_is_packed) {
+        int64_t offset = fc_program_reserve(program, packing.bytes);
+        if (offset < 0) return FC_ERROR_OVERFLOW;
+        status = fc_add_pack_step(program, &d, d.algorithm, FC_SLOT_WORKSPACE, offset);
+        if (status) return status;
+        d.weight.slot = FC_SLOT_WORKSPACE;
+        d.weight.offset_bytes = offset;
+    }
+    if (d.algorithm == FC_ALGORITHM_IM2COL) return add_im2col_steps(program, &d, &packing);
+    return fc_add_direct_step(program, &d, &packing);
+}
+
+fc_status fc_program_add_conv2d_pack(struct fc_program *program, const fc_conv2d_desc *desc,
+                                     int32_t slot, int64_t offset_bytes) {
+    fc_status status = check_weight(desc);
+    if (status) return status;
+    if (desc->algorithm == FC_ALGORITHM_AUTO || slot < 0 || slot >= FC_MAX_SLOTS)
+        return FC_ERROR_ARGUMENT;
+    return fc_add_pack_step(program, desc, desc->algorithm, slot, offset_bytes);
+}
+
+fc_status fc_conv2d_packing(const struct fc_program *program, const fc_conv2d_desc *desc,
+                            int32_t *algorithm, int64_t *packed_bytes) {
+    fc_status status = check(desc);
+    if (status) return status;
+    struct fc_packing packing;
+    *algorithm = choose_algorithm(desc);
+    fc_packing_plan(&packing, desc, program->kernels->set[desc->x.dtype], *algorithm);
+    *packed_bytes = packing.bytes;
+    return packing.bytes < 0 ? FC_ERROR_OVERFLOW : FC_OK;
+}

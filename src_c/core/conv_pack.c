@@ -1,0 +1,166 @@
+/* conv_pack.c: weights into the order in which the microkernel reads them. */
+#include "core/conv.h"
+
+void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
+                     const struct fc_kernel_set *kernels, int algorithm) {
+    const fc_tensor *w = &desc->weight;
+    *packing = (struct fc_packing){
+        .groups = desc->groups,
+        .filters = w->size[0] / desc->groups,
+        .channels = w->size[1],
+        .taps = w->size[2] * w->size[3],
+        .lanes = kernels->lanes,
+        .channel_major = algorithm == FC_ALGORITHM_IM2COL,
+    };
+    packing->depth = fc_product(packing->channels, packing->taps);
+    packing->vectors = fc_ceil_div(packing->filters, packing->lanes);
+    packing->panels = fc_ceil_div(packing->vectors, kernels->tile_vectors);
+    int64_t padded = fc_product(packing->groups, fc_product(packing->vectors, packing->lanes));
+    packing->weight_elements = fc_product(padded, packing->depth);
+    int64_t elements = packing->weight_elements < 0 ? -1 : packing->weight_elements + padded;
+    packing->bytes = fc_product(elements, fc_dtype_bytes((fc_dtype)w->dtype));
+}
+
+struct fc_panel fc_packing_panel(const struct fc_packing *packing, int64_t group, int64_t panel) {
+    int64_t begin, end;
+    fc_share(packing->vectors, panel, packing->panels, &begin, &end);
+    int64_t vector = group * packing->vectors + begin;
+    int64_t filter = begin * packing->lanes;
+    return (struct fc_panel){
+        .first_vector = begin,
+        .vectors = end - begin,
+        .first_filter = filter,
+        .filters = fc_min(packing->filters, end * packing->lanes) - filter,
+        .weight = vector * packing->lanes * packing->depth,
+        .bias = packing->weight_elements + vector * packing->lanes,
+    };
+}
+
+struct pack_plan {
+    const struct fc_kernel_set *kernels;
+    struct fc_packing packing;
+    fc_tensor weight, bias, packed;
+    int64_t block; /* channels transposed at once through scratch; 0: straight from strided weights */
+};
+
+/* Rows of a panel for tap t, channel c. */
+static int64_t row_of(const struct fc_packing *p, int64_t t, int64_t c) {
+    return p->channel_major ? c * p->taps + t : t * p->channels + c;
+}
+
+/* Any strides: one strided copy (filters x channels) a tap. */
+static void pack_strided(const struct pack_plan *plan, const char *src, char *dst, int64_t filters,
+                         int64_t width) {
+    const struct fc_packing *p = &plan->packing;
+    int64_t bytes = fc_dtype_bytes((fc_dtype)plan->weight.dtype);
+    for (int64_t r = 0; r < plan->weight.size[2]; r++)
+        for (int64_t s = 0; s < plan->weight.size[3]; s++) {
+            int64_t t = r * plan->weight.size[3] + s;
+            struct fc_copy2d_args copy = {
+                .src = src + fc_offset(&plan->weight, 0, 0, r, s),
+                .src_i = plan->weight.stride[0],
+                .src_j = plan->weight.stride[1],
+                .dst = dst + row_of(p, t, 0) * width * bytes,
+                .dst_i = 1,
+                .dst_j = (row_of(p, t, 1) - row_of(p, t, 0)) * width,
+                .rows = filters,
+                .columns = p->channels,
+            };
+            plan->kernels->copy2d(&copy);
+        }
+}
+
+/* Weights whose (channel, r, s) are contiguous: transpose a block of channels with all taps through
+ * scratch, in vectors, then move whole rows to their places. */
+static void pack_contiguous(const struct pack_plan *plan, const char *src, char *dst,
+                            char *scratch, int64_t filters, int64_t width) {
+    const struct fc_packing *p = &plan->packing;
+    int64_t bytes = fc_dtype_bytes((fc_dtype)plan->weight.dtype);
+    for (int64_t c = 0; c < p->channels; c += plan->block) {
+        int64_t channels = fc_min(plan->block, p->channels - c);
+        struct fc_copy2d_args block = {
+            .src = src + c * p->taps * bytes,
+            .src_i = plan->weight.stride[0],
+            .src_j = 1,
+            .dst = scratch,
+            .dst_i = 1,
+            .dst_j = width,
+            .rows = filters,
+            .columns = channels * p->taps,
+        };
+        plan->kernels->copy2d(&block);
+        for (int64_t t = 0; t < p->taps; t++) {
+            struct fc_copy2d_args rows = {
+                .src = scratch + t * width * bytes,
+                .src_i = p->taps * width,
+                .src_j = 1,
+                .dst = dst + row_of(p, t, c) * width * bytes,
+                .dst_i = (row_of(p, t, 1) - row_of(p, t, 0)) * width,
+                .dst_j = 1,
+                .rows = channels,
+                .columns = filters,
+            };
+            plan->kernels->copy2d(&rows);
+        }
+    }
+}
+
+static void pack_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
+    const struct pack_plan *plan = plan_;
+    const struct fc_packing *p = &plan->packing;
+    int64_t bytes = fc_dtype_bytes((fc_dtype)plan->weight.dtype);
+    char *packed = fc_at(run, &plan->packed);
+    int64_t begin, end;
+    fc_share(p->groups * p->panels, i, n, &begin, &end);
+    for (int64_t item = begin; item < end; item++) {
+        int64_t group = item / p->panels;
+        struct fc_panel panel = fc_packing_panel(p, group, item % p->panels);
+        int64_t width = panel.vectors * p->lanes;
+        int64_t filter = group * p->filters + panel.first_filter;
+        const char *src = fc_at(run, &plan->weight) + fc_offset(&plan->weight, filter, 0, 0, 0);
+        char *dst = packed + panel.weight * bytes, *bias = packed + panel.bias * bytes;
+        if (panel.filters < width) memset(dst, 0, (size_t)(width * p->depth * bytes));
+        if (plan->block)
+            pack_contiguous(plan, src, dst, run->scratch, panel.filters, width);
+        else
+            pack_strided(plan, src, dst, panel.filters, width);
+        memset(bias, 0, (size_t)(width * bytes));
+        if (fc_present(&plan->bias)) {
+            struct fc_copy2d_args copy = {
+                .src = fc_at(run, &plan->bias) + fc_offset(&plan->bias, filter, 0, 0, 0),
+                .src_j = plan->bias.stride[0],
+                .dst = bias,
+                .dst_j = 1,
+                .rows = 1,
+                .columns = panel.filters,
+            };
+            plan->kernels->copy2d(&copy);
+        }
+    }
+}
+
+fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *desc, int algorithm,
+                           int32_t slot, int64_t offset_bytes) {
+    const fc_tensor *w = &desc->weight;
+    struct pack_plan *plan = malloc(sizeof *plan);
+    if (!plan) return FC_ERROR_MEMORY;
+    *plan = (struct pack_plan){
+        .kernels = program->kernels->set[w->dtype],
+        .weight = *w,
+        .bias = desc->bias,
+        .packed = {.slot = slot, .offset_bytes = offset_bytes},
+    };
+    struct fc_packing *p = &plan->packing;
+    fc_packing_plan(p, desc, plan->kernels, algorithm);
+    int64_t widest = plan->kernels->tile_vectors * p->lanes;
+    int contiguous = w->stride[3] == 1 && w->stride[2] == w->size[3] && w->stride[1] == p->taps;
+    if (contiguous && p->taps > 1 && p->taps <= 256 && !p->channel_major)
+        plan->block = fc_max(1, fc_min(p->channels, 256 / p->taps));
+    struct fc_step step = {
+        .run = pack_run,
+        .plan = plan,
+        .scratch_bytes = plan->block * p->taps * widest * fc_dtype_bytes((fc_dtype)w->dtype),
+        .cost = (double)p->bytes * 0.1,
+    };
+    return fc_program_add_step(program, step);
+}

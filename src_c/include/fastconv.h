@@ -1,0 +1,215 @@
+/* fastconv.h: the C contract of fastconv.
+ *
+ * desc -> plan -> program -> run. A descriptor says what is asked; fc_program_add_* decides how
+ * (the plan: algorithm, blocking, packed layout, workspace) and appends it as one or more steps;
+ * fc_program_run executes all steps in one parallel region. Every operator is a function that
+ * thread i of n executes on its own share of the outputs.
+ *
+ * Memory belongs to the caller: tensors are (slot, offset) pairs into a table of base pointers that
+ * is handed to fc_program_run, and so is the workspace. Planning allocates a few hundred bytes per
+ * step; running allocates nothing. Nothing here prints, aborts or sets errno: every failure is a
+ * status code. A program is immutable once built and may be run by many threads at once, each with
+ * a workspace of its own.
+ *
+ * Letters: N C H W input; K filters; R S filter height and width; P Q output; G groups.
+ */
+#ifndef FASTCONV_H
+#define FASTCONV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FC_ABI_VERSION 1
+
+typedef enum fc_status {
+    FC_OK = 0,
+    FC_ERROR_ARGUMENT = 1,    /* a size, stride, pointer or enum outside its range */
+    FC_ERROR_SHAPE = 2,       /* shapes that do not fit each other */
+    FC_ERROR_OVERFLOW = 3,    /* a product of sizes exceeds the address space */
+    FC_ERROR_MEMORY = 4,      /* planning could not allocate */
+    FC_ERROR_UNSUPPORTED = 5, /* a dtype, activation or algorithm that this operator lacks */
+    FC_ERROR_ISA = 6,         /* instruction set unknown, not compiled in, or not run by this machine */
+    FC_ERROR_WORKSPACE = 7    /* the workspace is missing or too small */
+} fc_status;
+
+const char *fc_status_message(fc_status status);
+
+typedef enum fc_dtype {
+    FC_FLOAT32 = 0,
+    FC_FLOAT64 = 1, /* the two that compute; the others are for max pooling alone */
+    FC_INT8 = 2,
+    FC_UINT8 = 3,
+    FC_INT16 = 4,
+    FC_UINT16 = 5,
+    FC_INT32 = 6,
+    FC_UINT32 = 7,
+    FC_INT64 = 8,
+    FC_UINT64 = 9
+} fc_dtype;
+
+int64_t fc_dtype_bytes(fc_dtype dtype);
+
+/* A strided view of at most four axes. Where it starts: slots[slot] + offset_bytes. */
+typedef struct fc_tensor {
+    int32_t slot;         /* index into the slots of fc_program_run; FC_NO_SLOT: absent */
+    int32_t dtype;        /* fc_dtype */
+    int64_t offset_bytes; /* from the slot's base to the element [0][0][0][0] */
+    int64_t size[4];      /* for images: n, c, h, w */
+    int64_t stride[4];    /* in elements; may be zero (inputs) or negative */
+} fc_tensor;
+
+#define FC_NO_SLOT (-1)
+#define FC_SLOT_WORKSPACE 0 /* slot 0 is the program's own workspace; callers' slots start at 1 */
+#define FC_MAX_SLOTS 64
+
+typedef enum fc_activation {
+    FC_IDENTITY = 0,
+    FC_RELU = 1,
+    FC_RELU6 = 2,
+    FC_LEAKY_RELU = 3, /* alpha is the slope below zero */
+    FC_HARDSWISH = 4,
+    FC_SIGMOID = 5,
+    FC_SILU = 6
+} fc_activation;
+
+typedef enum fc_algorithm {
+    FC_ALGORITHM_AUTO = 0,
+    FC_ALGORITHM_DIRECT = 1, /* implicit GEMM: no column matrix in memory */
+    FC_ALGORITHM_IM2COL = 2  /* an explicit column matrix, then GEMM */
+} fc_algorithm;
+
+/* y[n][k][p][q] = act(bias[k] + sum over c, r, s of
+ *     x[n][g*C/G + c][p*stride_h + r*dilation_h - pad_h][q*stride_w + s*dilation_w - pad_w] * weight[k][c][r][s])
+ * with g = k / (K/G) and x zero outside the image; the padding at the end follows from P and Q.
+ * weight (K, C/G, R, S) and bias (K) of any strides; or, with weight_is_packed, weight.slot and
+ * weight.offset_bytes name what fc_program_add_conv2d_pack wrote (bias included). */
+typedef struct fc_conv2d_desc {
+    fc_tensor x;      /* n, c, h, w */
+    fc_tensor weight; /* k, c/groups, r, s */
+    fc_tensor bias;   /* k; slot FC_NO_SLOT: none */
+    fc_tensor y;      /* n, k, p, q */
+    int64_t stride[2], pad[2], dilation[2];
+    int64_t groups;
+    int32_t activation; /* fc_activation */
+    int32_t algorithm;  /* fc_algorithm */
+    int32_t weight_is_packed;
+    double alpha;
+} fc_conv2d_desc;
+
+typedef enum fc_pool_kind { FC_POOL_MAX = 0, FC_POOL_AVERAGE = 1 } fc_pool_kind;
+
+/* Max: y = max over the window's elements inside the image; NaN wins, as in PyTorch.
+ * Average: y = sum / divisor, the divisor being divisor_override if that is not 0, else the number
+ * of the window's elements inside the image, or inside the padded image with count_include_pad. */
+typedef struct fc_pool2d_desc {
+    fc_tensor x;       /* n, c, h, w */
+    fc_tensor y;       /* n, c, p, q */
+    fc_tensor indices; /* int64: h*W + w of the maximum, first among equals; slot FC_NO_SLOT: none */
+    int64_t kernel[2], stride[2], dilation[2];
+    int64_t pad[4]; /* top, left, bottom, right */
+    int64_t divisor_override;
+    int32_t kind; /* fc_pool_kind */
+    int32_t count_include_pad;
+} fc_pool2d_desc;
+
+/* unfold: columns[n][(c*R + r)*S + s][p*Q + q] = x[n][c][p*stride - pad + r*dilation][...], 0 outside.
+ * fold: the adjoint: x = sum of the columns that unfold would read there.
+ * columns has axes n, c*R*S, p*Q (the fourth is of size 1). */
+typedef struct fc_columns_desc {
+    fc_tensor x;       /* n, c, h, w */
+    fc_tensor columns; /* n, c*R*S, P*Q, 1 */
+    int64_t kernel[2], stride[2], pad[2], dilation[2], output[2]; /* output: P, Q */
+} fc_columns_desc;
+
+/* y = act(x), element by element, for views of equal size. */
+typedef struct fc_elementwise_desc {
+    fc_tensor x, y;
+    int32_t activation;
+    double alpha;
+} fc_elementwise_desc;
+
+/* y = exp(x - max) / sum over axis 1; axes: outer, the softmax's own, inner, 1. */
+typedef struct fc_softmax_desc {
+    fc_tensor x, y;
+} fc_softmax_desc;
+
+/* Convolution with weights of its own at every place:
+ * y[n][k][p][q] = bias[k][p][q] + sum over c, r, s of x[...] * weight[k][p][q][(c*R + r)*S + s] */
+typedef struct fc_local2d_desc {
+    fc_tensor x;      /* n, c, h, w */
+    fc_tensor weight; /* k, p, q, c*R*S */
+    fc_tensor bias;   /* k, p, q, 1; slot FC_NO_SLOT: none */
+    fc_tensor y;      /* n, k, p, q */
+    int64_t kernel[2], stride[2], pad[2], dilation[2];
+} fc_local2d_desc;
+
+/* ---- instruction sets ---- */
+
+/* Names of the instruction sets compiled in, best first; NULL past the end. */
+const char *fc_isa_name(int index);
+/* 1 if this machine and its operating system run it, 0 if not or unknown. */
+int fc_isa_supported(const char *name);
+/* The one in use for programs built from now on; forced by name, or chosen anew with NULL. */
+const char *fc_isa_active(void);
+fc_status fc_isa_select(const char *name);
+/* How often kernels of this instruction set have been entered (for tests). */
+uint64_t fc_isa_kernel_calls(const char *name);
+/* Multiply-adds in registers for about so many seconds on this thread -> 1e9 operations a second. */
+double fc_fma_peak(fc_dtype dtype, double seconds);
+
+/* ---- threads ---- */
+
+int fc_has_openmp(void);
+/* What OpenMP would use for a region that the calling thread opens now (1 without OpenMP). */
+int fc_openmp_max_threads(void);
+/* CPUs in this process's affinity mask. */
+int fc_affinity_cpus(void);
+/* 1 in a child of fork: it runs on the calling thread alone, since teams do not survive fork. */
+int fc_is_forked_child(void);
+
+/* ---- programs ---- */
+
+typedef struct fc_program fc_program;
+
+/* An empty program for the active instruction set. */
+fc_status fc_program_create(fc_program **program);
+void fc_program_destroy(fc_program *program);
+
+fc_status fc_program_add_conv2d(fc_program *program, const fc_conv2d_desc *desc);
+/* Packs desc's weight and bias into slots[slot] + offset_bytes, as many bytes as fc_conv2d_packing
+ * says. The layout depends on the shape and dtype of weight, groups, instruction set and algorithm
+ * (not AUTO), and on nothing else: x, y and the window are not looked at. */
+fc_status fc_program_add_conv2d_pack(fc_program *program, const fc_conv2d_desc *desc, int32_t slot,
+                                     int64_t offset_bytes);
+/* The algorithm that AUTO stands for on this descriptor, and the size of its packed weights. */
+fc_status fc_conv2d_packing(const fc_program *program, const fc_conv2d_desc *desc,
+                            int32_t *algorithm, int64_t *packed_bytes);
+fc_status fc_program_add_pool2d(fc_program *program, const fc_pool2d_desc *desc);
+fc_status fc_program_add_unfold(fc_program *program, const fc_columns_desc *desc);
+fc_status fc_program_add_fold(fc_program *program, const fc_columns_desc *desc);
+fc_status fc_program_add_elementwise(fc_program *program, const fc_elementwise_desc *desc);
+fc_status fc_program_add_softmax(fc_program *program, const fc_softmax_desc *desc);
+fc_status fc_program_add_local2d(fc_program *program, const fc_local2d_desc *desc);
+
+/* Name of the instruction set that the program was planned for. */
+const char *fc_program_isa(const fc_program *program);
+/* The number of threads that pay for themselves on this program, at most limit. */
+int fc_program_threads(const fc_program *program, int limit);
+/* Workspace for num_threads threads; FC_WORKSPACE_ALIGNMENT is its alignment. */
+int64_t fc_program_workspace_bytes(const fc_program *program, int num_threads);
+#define FC_WORKSPACE_ALIGNMENT 64
+
+/* slots[1 .. slot_count-1] are the callers' base pointers; slots[0] is ignored. Returns the number
+ * of threads that ran through team_size (may be NULL). */
+fc_status fc_program_run(const fc_program *program, void *const *slots, int slot_count,
+                         void *workspace, int64_t workspace_bytes, int num_threads, int *team_size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

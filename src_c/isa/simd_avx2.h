@@ -1,0 +1,50 @@
+/* simd_avx2.h: the vector vocabulary in 256 bits. */
+#ifndef FC_SIMD_H
+#define FC_SIMD_H
+
+#include <immintrin.h>
+
+#define FC_VECTOR_BYTES 32
+#include "isa/simd_types.h"
+
+FC_INLINE v32 v32_set1(float x) { return (v32)_mm256_set1_ps(x); }
+FC_INLINE v64 v64_set1(double x) { return (v64)_mm256_set1_pd(x); }
+
+/* a * b + c, rounded once */
+FC_INLINE v32 v32_fma(v32 a, v32 b, v32 c) {
+    return (v32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+FC_INLINE v64 v64_fma(v64 a, v64 b, v64 c) {
+    return (v64)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+
+/* b where the operands are unordered or equal */
+FC_INLINE v32 v32_max(v32 a, v32 b) { return (v32)_mm256_max_ps((__m256)a, (__m256)b); }
+FC_INLINE v64 v64_max(v64 a, v64 b) { return (v64)_mm256_max_pd((__m256d)a, (__m256d)b); }
+FC_INLINE v32 v32_min(v32 a, v32 b) { return (v32)_mm256_min_ps((__m256)a, (__m256)b); }
+FC_INLINE v64 v64_min(v64 a, v64 b) { return (v64)_mm256_min_pd((__m256d)a, (__m256d)b); }
+
+/* lane i's mask is all ones where i < n */
+FC_INLINE __m256i v32_mask(ptrdiff_t n) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane);
+}
+FC_INLINE __m256i v64_mask(ptrdiff_t n) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+
+/* the first n lanes; a load leaves the others zero */
+FC_INLINE v32 v32_loadn(const float *p, ptrdiff_t n) {
+    return (v32)_mm256_maskload_ps(p, v32_mask(n));
+}
+FC_INLINE v64 v64_loadn(const double *p, ptrdiff_t n) {
+    return (v64)_mm256_maskload_pd(p, v64_mask(n));
+}
+FC_INLINE void v32_storen(float *p, v32 v, ptrdiff_t n) {
+    _mm256_maskstore_ps(p, v32_mask(n), (__m256)v);
+}
+FC_INLINE void v64_storen(double *p, v64 v, ptrdiff_t n) {
+    _mm256_maskstore_pd(p, v64_mask(n), (__m256d)v);
+}
+
+#endif

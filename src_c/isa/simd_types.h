@@ -1,0 +1,24 @@
+/* simd_types.h: vector types of FC_VECTOR_BYTES bytes, in the compilers' portable vector extension.
+ *
+ * v32: float lanes, v64: double lanes, v32i/v64i: integers of the same width, v32u/v64u: the same
+ * at any address. Arithmetic is written with operators; what operators cannot say is in simd_<isa>.h
+ * (fma, max, min, masked load and store) and vector.tmpl.h (the rest of the vocabulary).
+ */
+#ifndef FC_SIMD_TYPES_H
+#define FC_SIMD_TYPES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FC_INLINE static inline __attribute__((always_inline, unused))
+#define FC_VECTOR(alignment) \
+    __attribute__((vector_size(FC_VECTOR_BYTES), aligned(alignment), may_alias))
+
+typedef float v32 __attribute__((vector_size(FC_VECTOR_BYTES)));
+typedef double v64 __attribute__((vector_size(FC_VECTOR_BYTES)));
+typedef int32_t v32i __attribute__((vector_size(FC_VECTOR_BYTES)));
+typedef int64_t v64i __attribute__((vector_size(FC_VECTOR_BYTES)));
+typedef float v32u FC_VECTOR(4);
+typedef double v64u FC_VECTOR(8);
+
+#endif

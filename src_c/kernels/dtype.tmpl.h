@@ -1,0 +1,45 @@
+/* dtype.tmpl.h: binds the templates to one dtype (FC_BITS 32: float, 64: double).
+ *
+ * T element, I integer of its width, V vector, VI integer vector, VL lanes; V_(op) an operation of
+ * the vocabulary; FC_NAME(op) a kernel's name, as a profiler shows it: fc_f32_gemm__avx512.
+ */
+#if FC_BITS == 32
+#define T float
+#define I int32_t
+#define V v32
+#define VI v32i
+#define VU v32u
+#define V_(op) v32_##op
+#define FC_NAME(op) FC_NAME_OF(fc_f32_, op)
+#define FC_REAL(literal) literal##f
+#else
+#define T double
+#define I int64_t
+#define V v64
+#define VI v64i
+#define VU v64u
+#define V_(op) v64_##op
+#define FC_NAME(op) FC_NAME_OF(fc_f64_, op)
+#define FC_REAL(literal) literal
+#endif
+#define VL ((ptrdiff_t)(FC_VECTOR_BYTES / sizeof(T)))
+
+#include "kernels/vector.tmpl.h"
+
+#include "kernels/activate.tmpl.h"
+#include "kernels/copy2d.tmpl.h"
+#include "kernels/dot.tmpl.h"
+#include "kernels/gemm.tmpl.h"
+#include "kernels/pool.tmpl.h"
+#include "kernels/table.tmpl.h"
+
+#undef FC_BITS
+#undef T
+#undef I
+#undef V
+#undef VI
+#undef VU
+#undef V_
+#undef VL
+#undef FC_NAME
+#undef FC_REAL

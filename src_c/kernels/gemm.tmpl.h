@@ -1,0 +1,117 @@
+/* gemm.tmpl.h: the register-tile microkernel; its contract is above fc_gemm_fn.
+ *
+ *            k: vectors * VL filters
+ *          +--------------------+
+ *    w     |  one row a (t, j)  |   loaded once a step, shared by all pixels of the tile
+ *          +--------------------+
+ *   x[i] * |  acc[i][v]         |   one broadcast of x[pixel[i] + run[t] + j] a step and pixel
+ *  pixels  |                    |
+ *          +--------------------+
+ *
+ * The accumulators of a tile stay in registers over the whole reduction. Pixels are free pointers,
+ * so a tile may straddle rows, have any stride, and never tests an edge.
+ */
+
+FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, const int pixels,
+                             const int vectors) {
+    const T *x = (const T *)a->x;
+    const T *w = (const T *)a->w;
+    const ptrdiff_t *pixel = a->pixel + first;
+    V acc[FC_MAX_TILE_PIXELS][FC_MAX_TILE_VECTORS];
+#pragma GCC unroll 8
+    for (int i = 0; i < pixels; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) acc[i][v] = V_(set1)(0);
+
+    for (ptrdiff_t t = 0; t < a->runs; t++) {
+        const T *p[FC_MAX_TILE_PIXELS];
+#pragma GCC unroll 8
+        for (int i = 0; i < pixels; i++) p[i] = x + pixel[i] + a->run[t];
+        for (ptrdiff_t j = 0; j < a->run_length; j++, w += vectors * VL) {
+            V row[FC_MAX_TILE_VECTORS];
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) row[v] = V_(load)(w + v * VL);
+#pragma GCC unroll 8
+            for (int i = 0; i < pixels; i++) {
+                V xi = V_(set1)(p[i][j]);
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; v++) acc[i][v] = V_(fma)(xi, row[v], acc[i][v]);
+            }
+        }
+    }
+
+    const T *bias = (const T *)a->bias;
+    T *y = (T *)a->y + first * a->ldy;
+    V lo = V_(set1)((T)a->lo), hi = V_(set1)((T)a->hi);
+    ptrdiff_t tail = a->filters - (vectors - 1) * VL;
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) {
+        V b = V_(load)(bias + v * VL);
+#pragma GCC unroll 8
+        for (int i = 0; i < pixels; i++) {
+            V out = V_(min)(hi, V_(max)(lo, acc[i][v] + b));
+            if (v < vectors - 1 || tail >= VL)
+                V_(store)(y + i * a->ldy + v * VL, out);
+            else
+                V_(storen)(y + i * a->ldy + v * VL, out, tail);
+        }
+    }
+}
+
+/* Pixels split evenly over the tiles: 27 are 7 + 7 + 7 + 6, never 8 + 8 + 8 + 3. */
+FC_INLINE void FC_NAME(panel)(const struct fc_gemm_args *a, const int vectors) {
+    const ptrdiff_t widest = FC_TILE_PIXELS(vectors);
+    ptrdiff_t tiles = (a->pixels + widest - 1) / widest;
+    ptrdiff_t first = 0;
+    for (; tiles > 0; tiles--) {
+        ptrdiff_t pixels = (a->pixels - first + tiles - 1) / tiles;
+        switch (pixels) {
+        case 1: FC_NAME(tile)(a, first, 1, vectors); break;
+        case 2: FC_NAME(tile)(a, first, 2, vectors); break;
+        case 3: FC_NAME(tile)(a, first, 3, vectors); break;
+        case 4: FC_NAME(tile)(a, first, 4, vectors); break;
+        case 5: FC_NAME(tile)(a, first, 5, vectors); break;
+        case 6: FC_NAME(tile)(a, first, 6, vectors); break;
+#define FC_TILE_CASE(n) \
+    case n: \
+        if (FC_TILE_PIXELS(vectors) >= n) FC_NAME(tile)(a, first, n, vectors); \
+        break;
+        FC_TILE_CASE(7)
+        FC_TILE_CASE(8)
+#undef FC_TILE_CASE
+        }
+        first += pixels;
+    }
+}
+
+static void FC_NAME(gemm)(const struct fc_gemm_args *a) {
+    count_call();
+    switch (a->vectors) {
+    case 1: FC_NAME(panel)(a, 1); break;
+    case 2: FC_NAME(panel)(a, 2); break;
+#if FC_TILE_VECTORS >= 3
+    case 3: FC_NAME(panel)(a, 3); break;
+    case 4: FC_NAME(panel)(a, 4); break;
+#endif
+    }
+}
+
+/* Twelve independent chains: enough to hide the latency of two multiply-adds a cycle. */
+static double FC_NAME(fma_peak)(int64_t iterations) {
+    enum { CHAINS = 12 };
+    V acc[CHAINS];
+    V a = V_(set1)(FC_REAL(0.999)), b = V_(set1)(FC_REAL(0.001));
+#pragma GCC unroll 12
+    for (int c = 0; c < CHAINS; c++) acc[c] = V_(set1)((T)c);
+    for (int64_t k = 0; k < iterations; k++) {
+#pragma GCC unroll 12
+        for (int c = 0; c < CHAINS; c++) acc[c] = V_(fma)(acc[c], a, b);
+        /* the chains are needed, step by step */
+        __asm__ volatile("" ::: "memory");
+    }
+#pragma GCC unroll 12
+    for (int c = 1; c < CHAINS; c++) acc[0] = V_(max)(acc[c], acc[0]);
+    T sink = acc[0][0];
+    __asm__ volatile("" : : "r"(&sink) : "memory");
+    return 2.0 * CHAINS * (double)VL * (double)iterations;
+}

@@ -1,0 +1,143 @@
+/* kernel_table.h: what one instruction set offers, as pointers and tile sizes.
+ *
+ * A kernel is single-threaded, allocates nothing and knows nothing of layers. Pointers are to
+ * elements of the set's dtype (float or double), lengths and strides count elements. Comments give,
+ * for each kernel: formula; layout of each pointer; alignment; over-read and over-write; edges.
+ */
+#ifndef FC_KERNEL_TABLE_H
+#define FC_KERNEL_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FC_MAX_TILE_VECTORS 4
+#define FC_MAX_TILE_PIXELS 8
+
+/* gemm: the register-tile microkernel behind convolution, linear and im2col + GEMM.
+ * formula:   y[i][k] = min(hi, max(lo, bias[k] + sum_t sum_j x[pixel[i] + run[t] + j] * w[t][j][k]))
+ * layout:    x channels last, reached through the two offset tables; w [runs][run_length][vectors*VL]
+ *            packed and zero-padded; bias [vectors*VL]; y [pixels][filters] with row stride ldy
+ * alignment: none needed; w is best at 64 bytes
+ * overrun:   none: reads x only at the named offsets, writes filters (<= vectors*VL) elements a row
+ * edges:     pixels >= 0 split evenly over tiles; sums run over t, then j, whatever the tile, so
+ *            that bits do not depend on how pixels are grouped; NaN passes through lo and hi. */
+struct fc_gemm_args {
+    const void *x;
+    const ptrdiff_t *pixel;
+    ptrdiff_t pixels;
+    const ptrdiff_t *run;
+    ptrdiff_t runs, run_length;
+    const void *w;
+    const void *bias;
+    ptrdiff_t vectors;
+    void *y;
+    ptrdiff_t ldy, filters;
+    double lo, hi;
+};
+typedef void (*fc_gemm_fn)(const struct fc_gemm_args *args);
+
+/* copy2d: strided copy and transpose; packs inputs and weights, writes NCHW outputs.
+ * formula:   dst[i*dst_i + j*dst_j] = src[i*src_i + j*src_j], i < rows, j < columns
+ * layout:    any strides; fast where dst and src are contiguous in one axis each
+ * alignment: none needed
+ * overrun:   none
+ * edges:     tails of blocks are masked. */
+struct fc_copy2d_args {
+    const void *src;
+    ptrdiff_t src_i, src_j;
+    void *dst;
+    ptrdiff_t dst_i, dst_j;
+    ptrdiff_t rows, columns;
+};
+typedef void (*fc_copy2d_fn)(const struct fc_copy2d_args *args);
+
+enum fc_reduce_op { FC_REDUCE_MAX = 0, FC_REDUCE_SUM = 1 };
+
+/* reduce_taps: pooling over taps that lie side by side in memory.
+ * formula:   y[l] = op over t < taps of x[tap[t] + l], l < lanes (max: NaN wins)
+ * layout:    lanes contiguous in x and y: channels of a pixel, or a row of pixels
+ * alignment: none needed
+ * overrun:   none
+ * edges:     taps >= 1; the sum runs in the order of t. */
+typedef void (*fc_reduce_taps_fn)(enum fc_reduce_op op, const void *x, const ptrdiff_t *tap,
+                                  ptrdiff_t taps, void *y, ptrdiff_t lanes);
+
+/* reduce_row: the horizontal half of planar pooling.
+ * formula:   y[q] = op over s < taps of x[q*stride + s*dilation], q < count (max: NaN wins)
+ * layout:    x and y contiguous rows
+ * alignment: none needed
+ * overrun:   none
+ * edges:     taps >= 1, stride >= 1; the sum runs in the order of s. */
+typedef void (*fc_reduce_row_fn)(enum fc_reduce_op op, const void *x, ptrdiff_t taps,
+                                 ptrdiff_t dilation, ptrdiff_t stride, void *y, ptrdiff_t count);
+
+/* add2d: fold's accumulation.
+ * formula:   dst[i*dst_i + j*dst_j] += src[i*src_i + j*src_j], i < rows, j < columns
+ * layout:    any strides; fast where both are contiguous in j; dst elements all distinct
+ * alignment: none needed
+ * overrun:   none
+ * edges:     tails of rows in scalars. */
+typedef void (*fc_add2d_fn)(const struct fc_copy2d_args *args);
+
+/* divide: average pooling's last act, in place.
+ * formula:   y[i] = y[i] / (divisor[i * step] * factor), i < count
+ * layout:    y contiguous; step is 1 (a divisor each) or 0 (one for all)
+ * alignment: none needed
+ * overrun:   none
+ * edges:     tails in scalars. */
+typedef void (*fc_divide_fn)(void *y, const void *divisor, ptrdiff_t step, double factor,
+                             ptrdiff_t count);
+
+/* activate: element-wise functions.
+ * formula:   y[i] = act(x[i]), i < count; kind is an fc_activation, alpha its parameter
+ * layout:    contiguous; x == y allowed
+ * alignment: none needed
+ * overrun:   none
+ * edges:     tails are masked; NaN gives NaN. */
+typedef void (*fc_activate_fn)(int kind, double alpha, const void *x, void *y, ptrdiff_t count);
+
+/* softmax: one row.
+ * formula:   y[i] = exp(x[i] - max) / sum_j exp(x[j] - max), i < count
+ * layout:    contiguous; x == y allowed
+ * alignment: none needed
+ * overrun:   none
+ * edges:     count >= 1; tails are masked; a row with NaN or of -inf alone gives NaN. */
+typedef void (*fc_softmax_fn)(const void *x, void *y, ptrdiff_t count);
+
+/* dot: unshared weights.
+ * formula:   *y = *bias + sum over i < count of a[i] * b[i]
+ * layout:    contiguous
+ * alignment: none needed
+ * overrun:   none
+ * edges:     tails are masked; the order of the sum depends on count alone. */
+typedef void (*fc_dot_fn)(const void *a, const void *b, ptrdiff_t count, const void *bias, void *y);
+
+/* fma_peak: rounds of independent multiply-adds in registers -> operations done; touches no memory. */
+typedef double (*fc_fma_peak_fn)(int64_t iterations);
+
+struct fc_kernel_set {
+    ptrdiff_t lanes;                                  /* VL: elements in a vector */
+    ptrdiff_t tile_vectors;                           /* widest filter panel, in vectors */
+    ptrdiff_t tile_pixels[FC_MAX_TILE_VECTORS + 1];   /* pixels in a tile of so many vectors */
+    fc_gemm_fn gemm;
+    fc_copy2d_fn copy2d;
+    fc_add2d_fn add2d;
+    fc_reduce_taps_fn reduce_taps;
+    fc_reduce_row_fn reduce_row;
+    fc_divide_fn divide;
+    fc_activate_fn activate;
+    fc_softmax_fn softmax;
+    fc_dot_fn dot;
+    fc_fma_peak_fn fma_peak;
+};
+
+struct fc_kernel_table {
+    const char *name;
+    const struct fc_kernel_set *set[2]; /* float32, float64 */
+    /* Denormals to zero from here on; returns the caller's mode, to be handed to fp_leave. */
+    uint64_t (*fp_enter)(void);
+    void (*fp_leave)(uint64_t mode);
+    uint64_t *calls; /* entries into gemm, pooling, activation and softmax kernels */
+};
+
+#endif

@@ -1,0 +1,31 @@
+/* kernels.h: all kernel templates for one instruction set, and the table that offers them.
+ *
+ * Included once by each isa/<isa>.c, after its vector vocabulary and with FC_ISA, FC_TILE_VECTORS
+ * and FC_TILE_PIXELS defined. Each template is compiled twice: FC_BITS 32 and 64.
+ */
+#include "isa/fp_mode.h"
+#include "kernels/kernel_table.h"
+
+#define FC_PASTE4_(a, b, c, d) a##b##c##d
+#define FC_PASTE4(a, b, c, d) FC_PASTE4_(a, b, c, d)
+#define FC_NAME_OF(dtype, op) FC_PASTE4(dtype, op, __, FC_ISA)
+#define FC_STRING_(x) #x
+#define FC_STRING(x) FC_STRING_(x)
+
+static uint64_t kernel_calls;
+FC_INLINE void count_call(void) { __atomic_fetch_add(&kernel_calls, 1, __ATOMIC_RELAXED); }
+
+#define FC_BITS 32
+#include "kernels/dtype.tmpl.h"
+#define FC_BITS 64
+#include "kernels/dtype.tmpl.h"
+
+#define FC_TABLE_NAME FC_PASTE4(fc_kernels_, FC_ISA, , )
+extern const struct fc_kernel_table FC_TABLE_NAME;
+const struct fc_kernel_table FC_TABLE_NAME = {
+    .name = FC_STRING(FC_ISA),
+    .set = {&FC_NAME_OF(fc_f32_, set), &FC_NAME_OF(fc_f64_, set)},
+    .fp_enter = fp_enter,
+    .fp_leave = fp_leave,
+    .calls = &kernel_calls,
+};
