@@ -21,6 +21,7 @@ from .elementwise import ReLU, Softmax
 from .module import IncompatibleKeys, Module
 from .parameter import Parameter
 from .pooling import AvgPool2d, MaxPool2d
+from .summary import summary
 from .volume import VolumeLayer
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "Sequential",
     "Softmax",
     "VolumeLayer",
+    "summary",
 ]

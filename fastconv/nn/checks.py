@@ -35,7 +35,7 @@ def check_dtype(dtype: Any) -> np.dtype[Any]:
     >>> check_dtype("float64")
     dtype('float64')
     """
-    result = np.dtype(dtype)
+    result: np.dtype[Any] = np.dtype(dtype)
     if result not in (np.float32, np.float64):
         raise TypeError(f"dtype must be float32 or float64, got {result}")
     return result

@@ -51,7 +51,7 @@ class Sequential(Module):
     """
 
     def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
-        named: dict[str, Any]
+        named: dict[Any, Any]
         if len(layers) == 1 and isinstance(layers[0], Mapping):
             named = dict(layers[0])
         else:
@@ -107,7 +107,8 @@ class Sequential(Module):
             try:
                 value = _run_with_relu(layer, value) if skip else layer(value)
             except ShapeError as error:
-                raise ShapeError(f"layer {name}: {error}") from error
+                _add_place(error, name)
+                raise
         return value
 
     def output_shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
@@ -145,7 +146,8 @@ class Sequential(Module):
                     yield prefix + name, layer, shape, after
                     shape = after
             except ShapeError as error:
-                raise ShapeError(f"layer {name}: {error}") from error
+                _add_place(error, name)
+                raise
 
     def _innermost(self) -> Iterator[Module]:
         for layer in self._layers.values():
@@ -164,6 +166,11 @@ class Sequential(Module):
         return bool(starts) and min(starts) > 0
 
 
+def _add_place(error: ShapeError, name: str) -> None:
+    """Put the layer's name in front of the message; the traceback stays one."""
+    error.args = (f"layer {name}: {error}",)
+
+
 def _fuses(layer: Module, following: Module) -> bool:
     # Exact types: a subclass may compute something else.
     return (
@@ -177,4 +184,4 @@ def _run_with_relu(layer: Any, value: Any) -> Any:
     try:
         return layer._run(value, "relu")
     except ShapeError as error:
-        raise layer._named(error, value) from error
+        raise layer._named(error, value) from None

@@ -121,7 +121,7 @@ class Conv2d(VolumeLayer):
                 raise ShapeError(
                     f"{name} must be divisible by groups, got {name}={count} and groups={groups}"
                 )
-        self.activation = check_choice(activation, "activation", functional.ACTIVATIONS)
+        self.activation = check_choice(activation, "activation", tuple(functional.ACTIVATIONS))
         self.algorithm = check_choice(algorithm, "algorithm", (None, *functional.ALGORITHMS))
         shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
         self._create_parameters(

@@ -62,7 +62,7 @@ class Linear(Module):
     ) -> None:
         self.in_features = integer(in_features, "in_features", 1)
         self.out_features = integer(out_features, "out_features", 1)
-        self.activation = check_choice(activation, "activation", functional.ACTIVATIONS)
+        self.activation = check_choice(activation, "activation", tuple(functional.ACTIVATIONS))
         shape = (self.out_features, self.in_features)
         self._create_parameters(
             {"weight": shape, "bias": shape[:1] if check_flag(bias, "bias") else None},

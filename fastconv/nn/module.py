@@ -73,7 +73,9 @@ class Module:
         try:
             return self.forward(input, **options)
         except ShapeError as error:
-            raise self._named(error, input) from error
+            if self._children():
+                raise  # the child that failed is named already
+            raise self._named(error, input) from None
 
     def forward(self, input: Any) -> Any:
         """Compute the output; calling the module does the same with errors that name it."""
@@ -108,15 +110,13 @@ class Module:
         try:
             return self._output_shape(shape)
         except ShapeError as error:
-            raise ShapeError(f"{self!r}: {error}") from error
+            raise ShapeError(f"{self!r}: {error}") from None
 
     def _output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         raise NotImplementedError(f"{type(self).__name__} does not say its output shape")
 
     def _named(self, error: ShapeError, input: Any) -> ShapeError:
         """Return the error with the layer's name, and in the layer's words if it has some."""
-        if self._children():
-            return error  # the child that failed is named already
         try:
             self._output_shape(tuple(getattr(input, "shape", ())))
         except ShapeError as own:

@@ -26,7 +26,7 @@ class Held(NamedTuple):
     True
     """
 
-    value: Array | None
+    value: Any  # Array, or None for a bias that is not there
     packed: PackedWeights | None
 
 
