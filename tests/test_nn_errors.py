@@ -160,5 +160,24 @@ def test_other_dtypes_are_refused() -> None:
         nn.Conv2d(3, 4, 3)(x)
     with pytest.raises(TypeError, match="float32"):
         nn.Linear(8, 2, dtype=np.float64)(x.astype(np.float32))
-    with pytest.raises(TypeError):
-        nn.Conv2d(3, 4, 3)([[1.0]])
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(3, 4, 3),
+        nn.LocallyConnected2d(3, 4, 3, 8),
+        nn.Linear(1, 2),
+        nn.MaxPool2d(2),
+        nn.AvgPool2d(2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Softmax(dim=1),
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+@pytest.mark.parametrize("value", [[[1.0]], 1.0, None, "x"], ids=repr)
+def test_what_is_not_an_array_is_refused(layer: nn.Module, value: Any) -> None:
+    with pytest.raises(TypeError, match="NumPy array"):
+        layer(value)

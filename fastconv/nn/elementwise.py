@@ -99,7 +99,8 @@ class Softmax(Module):
         >>> nn.Softmax(dim=-1).forward(np.array([0.0, 0.0]))
         array([0.5, 0.5])
         """
-        axis = self._axis(getattr(input, "ndim", 0))
+        axes = getattr(input, "ndim", None)  # what is not an array is refused below
+        axis = -1 if axes is None else self._axis(axes)
         return functional.softmax(input, axis, num_threads=num_threads)
 
     def _output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
