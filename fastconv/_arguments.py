@@ -19,6 +19,8 @@ def hashable(value: Any, name: str) -> Any:
     """
     if value is None or type(value) in (int, str, bool, float):
         return value
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int:
+        return value  # by far the most common sequence
     if isinstance(value, (list, tuple)):
         return tuple(
             hashable(item, name)
@@ -29,6 +31,13 @@ def hashable(value: Any, name: str) -> Any:
     if isinstance(value, np.ndarray) and value.ndim:
         return hashable(value.tolist(), name)
     return shapes.integer(value, name)
+
+
+def word(value: Any, name: str) -> Any:
+    """Pass an argument that is one of a few words, or None."""
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"{name}: expected a string, got {type(value).__name__}")
 
 
 def _overlaps_itself(array: NDArray[Any]) -> bool:
@@ -44,9 +53,7 @@ def _overlaps_itself(array: NDArray[Any]) -> bool:
     return False
 
 
-def check_out(
-    out: Any, *inputs: NDArray[Any] | None, shape: tuple[int, ...] | None = None
-) -> Key:
+def check_out(out: Any, *inputs: NDArray[Any] | None, shape: tuple[int, ...] | None = None) -> Key:
     """Key of an output array that can be written: aligned, writeable, apart from all inputs."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out: expected a NumPy array, got {type(out).__name__}")
@@ -63,7 +70,7 @@ def check_out(
         if array is None or not np.may_share_memory(out, array):
             continue
         try:
-            shared = np.shares_memory(out, array, max_work=100_000)
+            shared = np.shares_memory(out, array, max_work=100_000)  # type: ignore[arg-type]
         except np.exceptions.TooHardError:
             shared = True
         if shared:

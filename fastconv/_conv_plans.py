@@ -13,6 +13,7 @@ from ._views import (
     View,
     check_choice,
     check_floating,
+    check_range,
     check_same_dtype,
     contiguous,
     image,
@@ -58,7 +59,7 @@ def _conv_plan(
 ) -> ConvPlan:
     run = _native.Program()
     code = algorithm_code(algorithm)
-    fused = {"activation": ACTIVATIONS[activation], "alpha": ALPHA}
+    fused: dict[str, Any] = {"activation": ACTIVATIONS[activation], "alpha": ALPHA}
     x_at = x.at(run.input(x.key))
     if not packed:
         w_at = weight.at(run.input(weight.key))
@@ -67,9 +68,7 @@ def _conv_plan(
         run.add_conv2d(x_at, w_at, b_at, y_at, algorithm=code, **fused, **geometry)
         return ConvPlan(run, None, (), 0)
     # any slot will do for asking: the packed weights' comes next, the output's after it
-    chosen, size = run.conv2d_packing(
-        x_at, weight.at(1), y.at(1), algorithm=code, **geometry
-    )
+    chosen, size = run.conv2d_packing(x_at, weight.at(1), y.at(1), algorithm=code, **geometry)
     buffer = contiguous(np.dtype(np.uint8).num, (size,))
     w_at = weight.at(run.input(buffer))
     y_at = y.at(run.output(y.key))
@@ -132,6 +131,7 @@ def conv2d(
         raise ShapeError(f"groups: expected a divisor of the {filters} filters, got {groups}")
     pads = shapes.padding_pairs(padding, x.size[2:], kernel, strides, dilations)
     p, q = shapes.output_hw(x.size[2:], kernel, strides, pads, dilations, strict=strict)
+    check_range(input=x.size[2:], stride=strides, padding=pads, dilation=dilations, output=(p, q))
     y = output_image(x, filters, p, q, data_format, out)
     return _conv_plan(
         x,
@@ -195,6 +195,7 @@ def locally_connected2d(
     dilations = shapes.pair(dilation, "dilation", 1)
     pads = shapes.padding_pairs(padding, x.size[2:], kernel, strides, dilations)
     p, q = shapes.output_hw(x.size[2:], kernel, strides, pads, dilations)
+    check_range(input=x.size[2:], stride=strides, padding=pads, dilation=dilations, output=(p, q))
     depth = x.size[1] * kernel[0] * kernel[1]
     if len(w_key[1]) != 4 or w_key[1][1:] != (p, q, depth) or w_key[1][0] < 1:
         raise ShapeError(

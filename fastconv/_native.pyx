@@ -3,95 +3,17 @@
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
 import contextvars
 
+import numpy as np
 cimport numpy as cnp
+from fastconv.cfastconv cimport *
 
 cnp.import_array()
-
-cdef extern from "fastconv.h" nogil:
-    ctypedef int fc_status
-    int FC_OK, FC_ERROR_MEMORY
-    int FC_NO_SLOT, FC_MAX_SLOTS
-    int FC_POOL_MAX, FC_POOL_AVERAGE
-    ctypedef int fc_dtype
-    ctypedef struct fc_tensor:
-        int32_t slot
-        int32_t dtype
-        int64_t offset_bytes
-        int64_t size[4]
-        int64_t stride[4]
-    ctypedef struct fc_conv2d_desc:
-        fc_tensor x, weight, bias, y
-        int64_t stride[2]
-        int64_t pad[2]
-        int64_t dilation[2]
-        int64_t groups
-        int32_t activation, algorithm, weight_is_packed
-        double alpha
-    ctypedef struct fc_pool2d_desc:
-        fc_tensor x, y, indices
-        int64_t kernel[2]
-        int64_t stride[2]
-        int64_t dilation[2]
-        int64_t pad[4]
-        int64_t divisor_override
-        int32_t kind, count_include_pad
-    ctypedef struct fc_columns_desc:
-        fc_tensor x, columns
-        int64_t kernel[2]
-        int64_t stride[2]
-        int64_t pad[2]
-        int64_t dilation[2]
-        int64_t output[2]
-    ctypedef struct fc_elementwise_desc:
-        fc_tensor x, y
-        int32_t activation
-        double alpha
-    ctypedef struct fc_softmax_desc:
-        fc_tensor x, y
-    ctypedef struct fc_local2d_desc:
-        fc_tensor x, weight, bias, y
-        int64_t kernel[2]
-        int64_t stride[2]
-        int64_t pad[2]
-        int64_t dilation[2]
-    ctypedef struct fc_program:
-        pass
-    const char *fc_status_message(fc_status status)
-    const char *fc_isa_name(int index)
-    int fc_isa_supported(const char *name)
-    const char *fc_isa_active()
-    fc_status fc_isa_select(const char *name)
-    uint64_t fc_isa_kernel_calls(const char *name)
-    double fc_fma_peak(fc_dtype dtype, double seconds)
-    int fc_has_openmp()
-    int fc_openmp_max_threads()
-    int fc_affinity_cpus()
-    int fc_is_forked_child()
-    fc_status fc_program_create(fc_program **program)
-    void fc_program_destroy(fc_program *program)
-    fc_status fc_program_add_conv2d(fc_program *program, const fc_conv2d_desc *desc)
-    fc_status fc_program_add_conv2d_pack(fc_program *program, const fc_conv2d_desc *desc,
-                                         int32_t slot, int64_t offset_bytes)
-    fc_status fc_conv2d_packing(const fc_program *program, const fc_conv2d_desc *desc,
-                                int32_t *algorithm, int64_t *packed_bytes)
-    fc_status fc_program_add_pool2d(fc_program *program, const fc_pool2d_desc *desc)
-    fc_status fc_program_add_unfold(fc_program *program, const fc_columns_desc *desc)
-    fc_status fc_program_add_fold(fc_program *program, const fc_columns_desc *desc)
-    fc_status fc_program_add_elementwise(fc_program *program, const fc_elementwise_desc *desc)
-    fc_status fc_program_add_softmax(fc_program *program, const fc_softmax_desc *desc)
-    fc_status fc_program_add_local2d(fc_program *program, const fc_local2d_desc *desc)
-    const char *fc_program_isa(const fc_program *program)
-    int fc_program_threads(const fc_program *program, int limit)
-    int64_t fc_program_workspace_bytes(const fc_program *program, int num_threads)
-    fc_status fc_program_run(const fc_program *program, void *const *slots, int slot_count,
-                             void *workspace, int64_t workspace_bytes, int num_threads,
-                             int *team_size)
 
 cdef extern from "Python.h":
     int PyContextVar_Get(object var, PyObject *default, PyObject **value) except -1
@@ -131,256 +53,8 @@ cdef int check(fc_status status) except -1:
     raise ValueError(message)
 
 
-# ---- memory: outputs and workspaces that are used again, so that a steady state has no page faults
-
-cdef enum:
-    POOL_CLASSES = 160  # size classes: four to each power of two
-    POOL_DEPTH = 8      # free blocks kept in a class
-    SMALLEST = 16384    # smaller outputs come from NumPy's own allocator
-
-cdef size_t pool_limit = <size_t>128 << 20
-cdef size_t pool_bytes = 0
-cdef void *pool_free[POOL_CLASSES][POOL_DEPTH]
-cdef int pool_count[POOL_CLASSES]
-
-
-cdef int size_class(size_t bytes, size_t *rounded) noexcept:
-    """Index of the smallest class that holds `bytes`, and that class's size."""
-    cdef size_t power = SMALLEST
-    cdef int index = 0
-    while power * 2 <= bytes:
-        power *= 2
-        index += 4
-    cdef size_t quarter = power // 4
-    cdef size_t steps = (bytes - power + quarter - 1) // quarter if bytes > power else 0
-    rounded[0] = power + steps * quarter
-    return index + <int>steps
-
-
-cdef class Buffer:
-    """Memory that goes back to the pool when the last array or call that uses it is gone."""
-
-    cdef void *pointer
-    cdef size_t bytes
-    cdef int index
-
-    def __dealloc__(self):
-        global pool_bytes
-        if self.pointer == NULL:
-            return
-        if (self.index < POOL_CLASSES and pool_count[self.index] < POOL_DEPTH
-                and pool_bytes + self.bytes <= pool_limit):
-            pool_free[self.index][pool_count[self.index]] = self.pointer
-            pool_count[self.index] += 1
-            pool_bytes += self.bytes
-        else:
-            free(self.pointer)
-
-
-cdef Buffer new_buffer(size_t bytes):
-    global pool_bytes
-    cdef Buffer buffer = Buffer.__new__(Buffer)
-    buffer.index = size_class(bytes, &buffer.bytes)
-    if buffer.index < POOL_CLASSES and pool_count[buffer.index] > 0:
-        pool_count[buffer.index] -= 1
-        buffer.pointer = pool_free[buffer.index][pool_count[buffer.index]]
-        pool_bytes -= buffer.bytes
-    else:
-        buffer.pointer = allocate_pages(buffer.bytes)
-        if buffer.pointer == NULL:
-            raise MemoryError(f"cannot allocate {bytes} bytes")
-    return buffer
-
-
-def trim():
-    """Give the pool's free memory back -> bytes given back."""
-    global pool_bytes
-    cdef size_t before = pool_bytes
-    for index in range(POOL_CLASSES):
-        while pool_count[index] > 0:
-            pool_count[index] -= 1
-            free(pool_free[index][pool_count[index]])
-    pool_bytes = 0
-    return before
-
-
-cdef cnp.ndarray new_array(int typenum, int ndim, cnp.npy_intp *shape):
-    cdef cnp.npy_intp bytes = cnp.PyArray_DescrFromType(typenum).itemsize
-    cdef Buffer buffer
-    cdef int a
-    for a in range(ndim):
-        if shape[a] and bytes > (<cnp.npy_intp>1 << 47) // shape[a]:
-            raise MemoryError(f"an output of shape {tuple(shape[b] for b in range(ndim))} is too large")
-        bytes *= shape[a]
-    if bytes < SMALLEST:
-        return cnp.PyArray_SimpleNew(ndim, shape, typenum)
-    buffer = new_buffer(bytes)
-    cdef cnp.ndarray array = cnp.PyArray_SimpleNewFromData(ndim, shape, typenum, buffer.pointer)
-    cnp.set_array_base(array, buffer)
-    return array
-
-
-def empty_bytes(int64_t count):
-    """Uninitialised uint8 array of `count` bytes, aligned for packed weights."""
-    cdef Buffer buffer = new_buffer(max(count, 1))
-    cdef cnp.npy_intp shape = count
-    cdef cnp.ndarray array = cnp.PyArray_SimpleNewFromData(1, &shape, cnp.NPY_UINT8, buffer.pointer)
-    cnp.set_array_base(array, buffer)
-    return array
-
-
-# ---- instruction sets
-
-def isa_compiled():
-    """Names of the instruction sets compiled in, best first."""
-    names = []
-    while fc_isa_name(len(names)) != NULL:
-        names.append(fc_isa_name(len(names)).decode())
-    return names
-
-
-def isa_supported(str name):
-    """Whether this machine runs that instruction set."""
-    return bool(fc_isa_supported(name.encode()))
-
-
-def isa_active():
-    """The instruction set that programs are planned for from now on."""
-    return fc_isa_active().decode()
-
-
-def isa_select(name):
-    """Force an instruction set by name, or choose the best with None."""
-    if name is None:
-        check(fc_isa_select(NULL))
-    else:
-        check(fc_isa_select((<str?>name).encode()))
-
-
-def kernel_calls():
-    """How often kernels of each instruction set have been entered: {name: count}."""
-    return {name: fc_isa_kernel_calls(name.encode()) for name in isa_compiled()}
-
-
-def fma_peak(double seconds=0.05, str dtype="float32"):
-    """Multiply-adds in registers, one thread, active instruction set -> GFLOP/s."""
-    cdef fc_dtype code = {"float32": 0, "float64": 1}[dtype]
-    cdef double rate
-    with nogil:
-        rate = fc_fma_peak(code, seconds)
-    return rate
-
-
-# ---- threads
-
-thread_context = contextvars.ContextVar("fastconv_threads")
-cdef int threads_set = 0          # set_num_threads or FASTCONV_NUM_THREADS; 0: none
-cdef int cpu_limit_override = 0   # for tests; 0: detect
-cdef int cgroup_limit = 0         # from the container's quota; 0: none
-cdef int workspace_fill = -1
-
-
-def has_openmp():
-    """Whether OpenMP is compiled in."""
-    return bool(fc_has_openmp())
-
-
-def openmp_max_threads():
-    """What OpenMP would use in this thread now."""
-    return fc_openmp_max_threads()
-
-
-def affinity_cpus():
-    """CPUs in the affinity mask; 0 where the system does not tell."""
-    return fc_affinity_cpus()
-
-
-def compiler():
-    """Name and version of the C compiler."""
-    return COMPILER.decode()
-
-
-def is_forked_child():
-    """Whether this process is a child of fork without exec."""
-    return bool(fc_is_forked_child())
-
-
-def set_thread_default(int count):
-    """The default number of threads; 0: what OpenMP says."""
-    global threads_set
-    threads_set = count
-
-
-def get_thread_default():
-    """The default number of threads; 0: what OpenMP says."""
-    return threads_set
-
-
-def set_cgroup_limit(int count):
-    """CPUs granted by the container's quota; 0: no quota."""
-    global cgroup_limit
-    cgroup_limit = count
-
-
-def get_cgroup_limit():
-    """CPUs granted by the container's quota; 0: no quota."""
-    return cgroup_limit
-
-
-def set_cpu_limit(int count):
-    """Override the detected limit of CPUs, for tests that oversubscribe; 0: detect again."""
-    global cpu_limit_override
-    cpu_limit_override = count
-
-
-def get_cpu_limit():
-    """The override of the detected limit; 0: none."""
-    return cpu_limit_override
-
-
-def last_num_threads():
-    """Team size of the last program that the calling thread ran."""
-    return last_team_size
-
-
-def set_workspace_fill(int byte):
-    """Fill workspaces with this byte before each run (tests); -1: leave them."""
-    global workspace_fill
-    workspace_fill = byte
-
-
-cdef int capped(int count):
-    """`count` within the affinity mask and the container's quota."""
-    cdef int limit
-    if cpu_limit_override > 0:
-        return min(count, cpu_limit_override)
-    limit = fc_affinity_cpus()
-    if limit > 0 and limit < count:
-        count = limit
-    if cgroup_limit > 0 and cgroup_limit < count:
-        count = cgroup_limit
-    return count
-
-
-cdef int requested(object num_threads) except -1:
-    cdef PyObject *value = NULL
-    if num_threads is None:
-        PyContextVar_Get(thread_context, NULL, &value)
-        if value != NULL:
-            num_threads = <object>value
-            Py_DECREF(num_threads)
-    if num_threads is None:
-        return threads_set if threads_set > 0 else fc_openmp_max_threads()
-    if isinstance(num_threads, bool) or not hasattr(num_threads, "__index__"):
-        raise TypeError(f"num_threads: expected an integer, got {num_threads!r}")
-    if num_threads < 1:
-        raise ValueError(f"num_threads: expected 1 or more, got {num_threads}")
-    return min(num_threads, 1 << 16)
-
-
-def thread_limit(num_threads=None):
-    """How many threads a call made here and now may use."""
-    return 1 if fc_is_forked_child() else capped(requested(num_threads))
+include "_memory.pxi"
+include "_machine.pxi"
 
 
 # ---- programs
@@ -425,13 +99,15 @@ def describe(array, str name):
     """
     cdef cnp.ndarray a
     cdef int axis
+    if isinstance(array, np.generic):  # what NumPy makes of results without axes
+        array = array.reshape(())
     if not isinstance(array, cnp.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {type(array).__name__}")
     a = array
     if not cnp.PyArray_ISBEHAVED_RO(a):
         a = a.astype(a.dtype.newbyteorder("="), order="C", subok=False)
         return a, key_of(a)
-    for axis in range(cnp.PyArray_NDIM(a)):
+    for axis in range(cnp.PyArray_NDIM(a) if cnp.PyArray_ITEMSIZE(a) else 0):
         if cnp.PyArray_STRIDE(a, axis) % cnp.PyArray_ITEMSIZE(a) != 0:
             a = a.copy(order="C")
             break

@@ -10,12 +10,12 @@ from ._conv_plans import ACTIVATIONS, ALPHA
 from ._views import (
     DATA_FORMATS,
     FLOAT32,
-    FLOAT64,
     INT64,
     Key,
     View,
     check_choice,
     check_floating,
+    check_range,
     dtype_name,
     image,
     output_image,
@@ -65,6 +65,13 @@ def max_pool2d(
         strict=strict,
         pooling=True,
     )
+    check_range(
+        input=x.size[2:],
+        kernel_size=kernel,
+        stride=strides,
+        dilation=dilations,
+        output=(p, q),
+    )
     program = _native.Program()
     x_at = x.at(program.input(x_key))
     y = output_image(x, x.size[1], p, q, data_format, out)
@@ -111,6 +118,7 @@ def avg_pool2d(
     p, q = shapes.output_hw(
         x.size[2:], kernel, strides, pads, ceil_mode=ceil_mode, strict=strict, pooling=True
     )
+    check_range(input=x.size[2:], kernel_size=kernel, stride=strides, output=(p, q))
     y = output_image(x, x.size[1], p, q, data_format, out)
     program = _native.Program()
     x_at = x.at(program.input(x_key))
@@ -158,10 +166,16 @@ def unfold(
     strides = shapes.pair(stride, "stride", 1)
     pads = shapes.padding_pairs(padding, x.size[2:], kernel, strides, dilations)
     output = shapes.output_hw(x.size[2:], kernel, strides, pads, dilations)
-    n, depth, places = x.size[0], x.size[1] * prod(kernel), prod(output)
-    key = output_key(
-        x_key[0], _columns_shape(n, depth, places, len(x_key[1]) == 4, order), None
+    check_range(
+        input=x.size[2:],
+        kernel_size=kernel,
+        stride=strides,
+        padding=pads,
+        dilation=dilations,
+        output=output,
     )
+    n, depth, places = x.size[0], x.size[1] * prod(kernel), prod(output)
+    key = output_key(x_key[0], _columns_shape(n, depth, places, len(x_key[1]) == 4, order), None)
     program = _native.Program()
     x_at = x.at(program.input(x_key))
     program.add_columns(
@@ -195,6 +209,14 @@ def fold(
     strides = shapes.pair(stride, "stride", 1)
     pads = shapes.padding_pairs(padding, size, kernel, strides, dilations)
     output = shapes.output_hw(size, kernel, strides, pads, dilations)
+    check_range(
+        output_size=size,
+        kernel_size=kernel,
+        stride=strides,
+        padding=pads,
+        dilation=dilations,
+        output=output,
+    )
     shape, places, taps = c_key[1], prod(output), prod(kernel)
     axes = 2 if order == "cs231n" else 3
     if len(shape) not in (2, axes):
@@ -229,7 +251,7 @@ def fold(
 def _merged(
     shape: tuple[int, ...], *strides: tuple[int, ...]
 ) -> tuple[list[int], list[list[int]]] | None:
-    """Neighbouring axes that all arrays step through evenly become one; None if over four remain."""
+    """Merge neighbouring axes that all arrays step through evenly; None if over four remain."""
     sizes: list[int] = []
     steps: list[list[int]] = [[] for _ in strides]
     for axis, size in enumerate(shape):

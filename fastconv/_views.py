@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._fits import show
 from .errors import ShapeError
 
 Key = tuple[int, tuple[int, ...], tuple[int, ...]]
@@ -22,12 +23,14 @@ FLOAT32, FLOAT64, INT64 = 11, 12, np.dtype(np.int64).num
 DATA_FORMATS = ("NCHW", "NHWC")
 
 
-_DTYPES = {np.dtype(code).num: np.dtype(code) for code in np.typecodes["All"]}
+_DTYPES: dict[int, np.dtype[Any]] = {
+    np.dtype(code).num: np.dtype(code) for code in np.typecodes["All"]
+}
 
 
 def dtype_name(typenum: int) -> str:
     """Name of a NumPy type number, for errors."""
-    return str(_DTYPES.get(typenum, f"type number {typenum}"))
+    return str(_DTYPES[typenum]) if typenum in _DTYPES else f"type number {typenum}"
 
 
 def check_floating(key: Key, name: str) -> None:
@@ -46,6 +49,19 @@ def check_same_dtype(key: Key, name: str, other: Key, other_name: str) -> None:
             f"{name}: expected {other_name}'s dtype {dtype_name(other[0])}, got "
             f"{dtype_name(key[0])}"
         )
+
+
+LARGEST = 2**31 - 1
+
+
+def check_range(**sizes: tuple[Any, ...]) -> None:
+    """Refuse sizes that C cannot count in comfort, naming the argument."""
+    for name, values in sizes.items():
+        for value in values:
+            if isinstance(value, tuple):
+                check_range(**{name: value})
+            elif value > LARGEST:
+                raise ShapeError(f"{name}: expected sizes up to {LARGEST}, got {show(value)}")
 
 
 def check_choice(value: Any, name: str, choices: Sequence[Any]) -> None:
@@ -105,7 +121,12 @@ def output_key(typenum: int, shape: tuple[int, ...], out: Key | None) -> Key:
 
 
 def output_image(
-    x: View, channels: int, height: int, width: int, data_format: str, out: Key | None,
+    x: View,
+    channels: int,
+    height: int,
+    width: int,
+    data_format: str,
+    out: Key | None,
     typenum: int | None = None,
 ) -> View:
     """View of an output with x's batch and layout."""

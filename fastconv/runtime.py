@@ -136,7 +136,7 @@ def algorithm_code(name: str | None) -> int:
     """
     if name is None:
         name = _default_algorithm
-    if not isinstance(name, str) or name not in ALGORITHMS:
+    if name not in ALGORITHMS:
         raise ValueError(f"algorithm: expected one of {', '.join(ALGORITHMS)}, got {name!r}")
     return ALGORITHMS[name]
 

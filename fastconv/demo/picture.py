@@ -37,8 +37,8 @@ def draw() -> Figure:
     >>> from fastconv.demo import picture
     >>> figure = picture.draw()
     >>> [part.get_suptitle().split(" (")[0] for part in figure.subfigs]
-    ['10 filters 3×3×1', '10 activation maps 32×32 of one image', \
-'Predictions: 24 of these 30 images right']
+    ['10 filters 3×3×1', '10 activation maps 32×32 of one image',
+     'Predictions for 30 of 300 held-out images, among them all 6 mistakes']
     """
     model = digits.network()
     images, labels = digits.held_out()
@@ -50,9 +50,15 @@ def draw() -> Figure:
 
     figure = plot.new_figure(11.5, 8.2)
     figure.suptitle("fastconv demo: a small convolutional network reads handwritten digits")
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=[1.45, 1.45, 4.0])
-    first = model[0]
-    plot.filters(first.weight, figure=top)
-    plot.activation_maps(np.maximum(first(x[:1]), 0), figure=middle)
+    top, middle, bottom = figure.subfigures(3, 1, squeeze=False, height_ratios=[1.45, 1.45, 4.0])[
+        :, 0
+    ]
+    plot.filters(model.state_dict()["0.weight"], figure=top)
+    plot.activation_maps(model[:2](x[:1]), figure=middle)
     plot.predictions(images[chosen], labels[chosen], probs[chosen], figure=bottom)
+    bottom.suptitle(
+        f"Predictions for {len(chosen)} of {len(labels)} held-out images, "
+        f"among them all {len(wrong)} mistakes",
+        fontsize=11,
+    )
     return figure

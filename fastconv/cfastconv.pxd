@@ -1,0 +1,86 @@
+"""fastconv.h for Cython: the C contract, for `_native.pyx` and for other native code.
+
+Compile with `include_dirs=[fastconv.get_include()]`.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+cdef extern from "fastconv.h" nogil:
+    ctypedef int fc_status
+    int FC_OK, FC_ERROR_MEMORY
+    int FC_NO_SLOT, FC_MAX_SLOTS
+    int FC_POOL_MAX, FC_POOL_AVERAGE
+    ctypedef int fc_dtype
+    ctypedef struct fc_tensor:
+        int32_t slot
+        int32_t dtype
+        int64_t offset_bytes
+        int64_t size[4]
+        int64_t stride[4]
+    ctypedef struct fc_conv2d_desc:
+        fc_tensor x, weight, bias, y
+        int64_t stride[2]
+        int64_t pad[2]
+        int64_t dilation[2]
+        int64_t groups
+        int32_t activation, algorithm, weight_is_packed
+        double alpha
+    ctypedef struct fc_pool2d_desc:
+        fc_tensor x, y, indices
+        int64_t kernel[2]
+        int64_t stride[2]
+        int64_t dilation[2]
+        int64_t pad[4]
+        int64_t divisor_override
+        int32_t kind, count_include_pad
+    ctypedef struct fc_columns_desc:
+        fc_tensor x, columns
+        int64_t kernel[2]
+        int64_t stride[2]
+        int64_t pad[2]
+        int64_t dilation[2]
+        int64_t output[2]
+    ctypedef struct fc_elementwise_desc:
+        fc_tensor x, y
+        int32_t activation
+        double alpha
+    ctypedef struct fc_softmax_desc:
+        fc_tensor x, y
+    ctypedef struct fc_local2d_desc:
+        fc_tensor x, weight, bias, y
+        int64_t kernel[2]
+        int64_t stride[2]
+        int64_t pad[2]
+        int64_t dilation[2]
+    ctypedef struct fc_program:
+        pass
+    const char *fc_status_message(fc_status status)
+    const char *fc_isa_name(int index)
+    int fc_isa_supported(const char *name)
+    const char *fc_isa_active()
+    fc_status fc_isa_select(const char *name)
+    uint64_t fc_isa_kernel_calls(const char *name)
+    double fc_fma_peak(fc_dtype dtype, double seconds)
+    int fc_has_openmp()
+    int fc_openmp_max_threads()
+    int fc_affinity_cpus()
+    int fc_is_forked_child()
+    fc_status fc_program_create(fc_program **program)
+    void fc_program_destroy(fc_program *program)
+    fc_status fc_program_add_conv2d(fc_program *program, const fc_conv2d_desc *desc)
+    fc_status fc_program_add_conv2d_pack(fc_program *program, const fc_conv2d_desc *desc,
+                                         int32_t slot, int64_t offset_bytes)
+    fc_status fc_conv2d_packing(const fc_program *program, const fc_conv2d_desc *desc,
+                                int32_t *algorithm, int64_t *packed_bytes)
+    fc_status fc_program_add_pool2d(fc_program *program, const fc_pool2d_desc *desc)
+    fc_status fc_program_add_unfold(fc_program *program, const fc_columns_desc *desc)
+    fc_status fc_program_add_fold(fc_program *program, const fc_columns_desc *desc)
+    fc_status fc_program_add_elementwise(fc_program *program, const fc_elementwise_desc *desc)
+    fc_status fc_program_add_softmax(fc_program *program, const fc_softmax_desc *desc)
+    fc_status fc_program_add_local2d(fc_program *program, const fc_local2d_desc *desc)
+    const char *fc_program_isa(const fc_program *program)
+    int fc_program_threads(const fc_program *program, int limit)
+    int64_t fc_program_workspace_bytes(const fc_program *program, int num_threads)
+    fc_status fc_program_run(const fc_program *program, void *const *slots, int slot_count,
+                             void *workspace, int64_t workspace_bytes, int num_threads,
+                             int *team_size)

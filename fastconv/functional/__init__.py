@@ -1,0 +1,39 @@
+"""Stateless operators on NumPy arrays, with the names and semantics of ``torch.nn.functional``.
+
+Arrays are float32 or float64 (`max_pool2d` also takes integers), of any strides and memory order,
+(N, C, H, W) unless ``data_format="NHWC"``, with or without the batch axis. Inputs are never
+written. Keyword arguments that all operators share:
+
+``out``
+    Array to write the result into, of its exact shape and dtype, not overlapping any input.
+``num_threads``
+    At most so many threads for this call; see `fastconv.runtime`.
+
+Errors: `fastconv.errors.ShapeError` (a ``ValueError``) for shapes and sizes, ``TypeError`` for
+dtypes and arguments of the wrong kind, ``ValueError`` for words that are not among those allowed.
+"""
+
+from .._conv_plans import ACTIVATIONS
+from ..runtime import ALGORITHMS
+from .columns import col2im, fold, im2col, unfold
+from .convolution import PackedWeights, conv2d, locally_connected2d
+from .dense import flatten, linear, relu, softmax
+from .pooling import avg_pool2d, max_pool2d
+
+__all__ = [
+    "ACTIVATIONS",
+    "ALGORITHMS",
+    "PackedWeights",
+    "avg_pool2d",
+    "col2im",
+    "conv2d",
+    "flatten",
+    "fold",
+    "im2col",
+    "linear",
+    "locally_connected2d",
+    "max_pool2d",
+    "relu",
+    "softmax",
+    "unfold",
+]

@@ -1,0 +1,233 @@
+"""Convolution with shared and with unshared weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .. import _conv_plans, _native
+from .._arguments import check_out, hashable, word
+from .._conv_plans import ConvPlan
+
+Array = NDArray[Any]
+
+
+class PackedWeights:
+    """Weights in the order in which the kernels read them, made at first use and kept.
+
+    A layer hands one to each call, with the same weight and bias arrays, and takes a new one when
+    it replaces them. An array that is not the one packed before is packed anew.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import functional
+    >>> packed = functional.PackedWeights()
+    >>> x, w = np.ones((1, 2, 4, 4)), np.ones((3, 2, 3, 3))
+    >>> functional.conv2d(x, w, packed=packed).shape
+    (1, 3, 2, 2)
+    """
+
+    __slots__ = ("_buffers",)
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[Any, ...], tuple[Array, Array, Array | None]] = {}
+
+    def __reduce__(self) -> tuple[type[PackedWeights], tuple[()]]:
+        """Leave what was packed behind: another machine may pack otherwise."""
+        return PackedWeights, ()
+
+    def get(self, plan: ConvPlan, weight: Array, bias: Array | None) -> Array:
+        """Return the packed form that `plan` reads."""
+        held = self._buffers.get(plan.packing)
+        if held is not None and held[1] is weight and held[2] is bias:
+            return held[0]
+        assert plan.pack is not None
+        buffer = _native.empty_bytes(plan.packed_bytes)
+        plan.pack.run((weight,) if bias is None else (weight, bias), (buffer,))
+        self._buffers[plan.packing] = buffer, weight, bias
+        return buffer
+
+
+def run_conv(
+    plan: ConvPlan,
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    out: Array | None,
+    num_threads: int | None,
+    packed: PackedWeights | None,
+) -> Array:
+    """Run a convolution's plan, with weights packed now or before."""
+    inputs: tuple[Array, ...]
+    if packed is not None:
+        inputs = x, packed.get(plan, weight, bias)
+    elif bias is None:
+        inputs = x, weight
+    else:
+        inputs = x, weight, bias
+    return plan.run.run(inputs, None if out is None else (out,), num_threads)  # type: ignore[no-any-return]
+
+
+def conv2d(
+    input: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    *,
+    data_format: str = "NCHW",
+    activation: str | None = None,
+    out: Array | None = None,
+    strict: bool = False,
+    algorithm: str | None = None,
+    num_threads: int | None = None,
+    packed: PackedWeights | None = None,
+) -> Array:
+    """Two-dimensional convolution (cross-correlation, as in PyTorch) over a batch of images.
+
+    Parameters
+    ----------
+    input : ndarray (N, C, H, W) or (C, H, W)
+        float32 or float64; (N, H, W, C) with ``data_format="NHWC"``.
+    weight : ndarray (K, C/groups, R, S)
+        Filters, of the same dtype; the same axes in both data formats.
+    bias : ndarray (K,), optional
+        Added to each filter's output.
+    stride, dilation : int or (int, int), optional
+        Step of the filter, and of its taps, in pixels.
+    padding : int, (h, w), ((top, bottom), (left, right)) or str, optional
+        Zeros around the image; "valid" for none, "same" for an output of ceil(size / stride), with
+        the odd row or column at the end ("same_lower": at the beginning).
+    groups : int, optional
+        Channels and filters are split into so many groups that do not see each other.
+    activation : {None, "relu", "relu6", "leaky_relu", "hardswish", "sigmoid", "silu"}, optional
+        Applied in the same pass (leaky_relu with slope 0.01).
+    strict : bool, optional
+        Refuse sizes where the output-size formula leaves a remainder (the lecture's "cannot").
+    algorithm : {None, "auto", "direct", "im2col"}, optional
+        "direct" is implicit GEMM, "im2col" builds the column matrix first; None is what
+        `fastconv.set_algorithm` says.
+    packed : PackedWeights, optional
+        For layers: what was packed from the same weight and bias before.
+
+    Returns
+    -------
+    ndarray (N, K, P, Q)
+        P = (H + top + bottom - dilation*(R - 1) - 1) // stride + 1, Q alike.
+
+    Raises
+    ------
+    ShapeError
+        If shapes do not fit each other, or the filter not the padded image.
+    TypeError
+        If an argument is not of its kind, or dtypes are mixed or not supported.
+    ValueError
+        If a word is not among those allowed, or `out` overlaps an input.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.functional import conv2d
+    >>> image = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> edges = np.array([[[[-1, 0, 1]]]], np.float32)
+    >>> conv2d(image, edges)[0, 0, 0]
+    array([2., 2.], dtype=float32)
+    """
+    x, x_key = _native.describe(input, "input")
+    weight, w_key = _native.describe(weight, "weight")
+    b_key = o_key = None
+    if bias is not None:
+        bias, b_key = _native.describe(bias, "bias")
+    if out is not None:
+        o_key = check_out(out, x, weight, bias)
+    plan = _conv_plans.conv2d(
+        x_key,
+        w_key,
+        b_key,
+        o_key,
+        stride if type(stride) is int else hashable(stride, "stride"),
+        padding if type(padding) is int else hashable(padding, "padding"),
+        dilation if type(dilation) is int else hashable(dilation, "dilation"),
+        groups if type(groups) is int else hashable(groups, "groups"),
+        word(data_format, "data_format"),
+        word(activation, "activation"),
+        bool(strict),
+        word(algorithm, "algorithm"),
+        packed is not None,
+    )
+    return run_conv(plan, x, weight, bias, out, num_threads, packed)
+
+
+def locally_connected2d(
+    input: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    *,
+    kernel_size: Any,
+    out: Array | None = None,
+    num_threads: int | None = None,
+) -> Array:
+    """Convolution without shared weights: each output place has filters of its own.
+
+    Parameters
+    ----------
+    input : ndarray (N, C, H, W) or (C, H, W)
+        float32 or float64.
+    weight : ndarray (K, P, Q, C*R*S)
+        A row of weights, in the order (channel, row, column), for each filter and place.
+    bias : ndarray (K, P, Q) or (K,), optional
+        Added to the output.
+    stride, padding, dilation : optional
+        As in `conv2d`.
+    kernel_size : int or (int, int)
+        R and S, which the weight's shape does not tell.
+
+    Returns
+    -------
+    ndarray (N, K, P, Q)
+        The output.
+
+    Raises
+    ------
+    ShapeError
+        If shapes do not fit each other.
+    TypeError
+        If dtypes are mixed or not supported.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.functional import locally_connected2d
+    >>> x = np.ones((1, 1, 3, 3))
+    >>> w = np.arange(4.0).reshape(1, 2, 2, 1) * np.ones(4)
+    >>> locally_connected2d(x, w, kernel_size=2)
+    array([[[[ 0.,  4.],
+             [ 8., 12.]]]])
+    """
+    x, x_key = _native.describe(input, "input")
+    weight, w_key = _native.describe(weight, "weight")
+    b_key = o_key = None
+    inputs: tuple[Array, ...] = x, weight
+    if bias is not None:
+        bias, b_key = _native.describe(bias, "bias")
+        inputs = x, weight, bias
+    if out is not None:
+        o_key = check_out(out, *inputs)
+    program = _conv_plans.locally_connected2d(
+        x_key,
+        w_key,
+        b_key,
+        o_key,
+        hashable(kernel_size, "kernel_size"),
+        hashable(stride, "stride"),
+        hashable(padding, "padding"),
+        hashable(dilation, "dilation"),
+    )
+    return program.run(inputs, None if out is None else (out,), num_threads)  # type: ignore[no-any-return]
