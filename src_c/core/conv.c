@@ -1,4 +1,6 @@
 /* conv.c: conv2d's planner: checks, choice of algorithm, steps. */
+#include <unistd.h>
+
 #include "core/conv.h"
 
 /* Strips of more than this many bytes for a single output pixel are not worth gathering: such
@@ -15,7 +17,7 @@ static fc_status check_weight(const fc_conv2d_desc *d) {
     if ((status = fc_check_tensor(w)) || (fc_present(b) && (status = fc_check_tensor(b))))
         return status;
     if (w->dtype > FC_FLOAT64 || (fc_present(b) && b->dtype != w->dtype) ||
-        d->algorithm < FC_ALGORITHM_AUTO || d->algorithm > FC_ALGORITHM_IM2COL)
+        d->algorithm < FC_ALGORITHM_AUTO || d->algorithm > FC_ALGORITHM_PLANAR)
         return FC_ERROR_UNSUPPORTED;
     if (d->groups < 1) return FC_ERROR_ARGUMENT;
     if (w->size[0] % d->groups || (fc_present(b) && b->size[0] != w->size[0]))
@@ -37,15 +39,61 @@ static fc_status check(const fc_conv2d_desc *d) {
     return fc_check_window(w->size + 2, d->stride, d->dilation, d->pad, x, y->size[2], y->size[3]);
 }
 
+/* Cycles an output pixel, at one vector multiply-add a cycle. Vectors along the filters lose the
+ * lanes that filters do not fill and transpose planes in and out; vectors along the pixels lose what
+ * padded rows are wider than the output, and a little in every tap's loads, which are unaligned. */
+static int choose_direct(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels) {
+    const fc_tensor *w = &d->weight;
+    double lanes = (double)kernels->lanes, filters = (double)(w->size[0] / d->groups);
+    double channels = (double)w->size[1], depth = channels * (double)(w->size[2] * w->size[3]);
+    double vectors = (double)fc_ceil_div(w->size[0] / d->groups, kernels->lanes);
+    double run = (double)w->size[3] * channels; /* multiply-adds between two looks at a table */
+    double inputs = (double)(d->stride[0] * d->stride[1]);
+    double transposed = fc_ceil_div(w->size[1], kernels->lanes) * (lanes / 4) * inputs;
+    double along_filters = depth * vectors * (1.05 + 3 / run) + 4;
+    if (d->x.stride[1] != 1) along_filters += transposed;
+    if (d->y.stride[1] != 1) along_filters += vectors * (lanes / 4);
+    double reach = (double)((w->size[3] - 1) * d->dilation[1] / d->stride[1]);
+    double wide = 1 + reach / (double)d->y.size[3];
+    double tiles = filters / FC_PLANAR_FILTERS; /* loads of x, which the filters of a tile share */
+    double along_pixels = depth * (filters * 1.1 + 0.5 + tiles) / lanes * wide;
+    along_pixels += (channels * inputs + filters) * 3 / lanes + 1;
+    if (d->x.stride[3] != 1) along_pixels += channels * inputs;
+    if (d->y.stride[3] != 1) along_pixels += filters;
+    return along_pixels < along_filters ? FC_ALGORITHM_PLANAR : FC_ALGORITHM_CHANNELS_LAST;
+}
+
 /* Looks at the shape of one image, never at batch, threads or values. */
-static int choose_algorithm(const fc_conv2d_desc *d) {
+static int choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels) {
+    if (d->algorithm == FC_ALGORITHM_DIRECT) return choose_direct(d, kernels);
     if (d->algorithm != FC_ALGORITHM_AUTO) return d->algorithm;
     int64_t rows = (d->weight.size[2] - 1) * d->dilation[0] + 1;
     int64_t columns = (d->weight.size[3] - 1) * d->dilation[1] + 1;
     int64_t bytes = fc_product(fc_product(rows, columns),
                                d->weight.size[1] * fc_dtype_bytes((fc_dtype)d->x.dtype));
-    return bytes < 0 || bytes > FC_LARGEST_STRIP_BYTES ? FC_ALGORITHM_IM2COL
-                                                       : FC_ALGORITHM_DIRECT;
+    if (bytes < 0 || bytes > FC_LARGEST_STRIP_BYTES) return FC_ALGORITHM_IM2COL;
+    return choose_direct(d, kernels);
+}
+
+int64_t fc_l2_bytes(void) {
+#ifdef _SC_LEVEL2_CACHE_SIZE
+    long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    if (bytes > 0) return bytes;
+#endif
+    return 512 << 10;
+}
+
+struct fc_block fc_block_at(const struct fc_blocks *blocks, int64_t index) {
+    int64_t per_image = blocks->count[0] * blocks->count[1];
+    int64_t position[2] = {index % per_image / blocks->count[1], index % blocks->count[1]};
+    struct fc_block block = {.n = index / (per_image * blocks->groups),
+                             .g = index / per_image % blocks->groups};
+    for (int a = 0; a < 2; a++) {
+        int64_t last;
+        fc_share(blocks->outputs[a], position[a], blocks->count[a], &block.first[a], &last);
+        block.size[a] = last - block.first[a];
+    }
+    return block;
 }
 
 /* Images [first, first + count) of a tensor. */
@@ -112,9 +160,10 @@ fc_status fc_program_add_conv2d(struct fc_program *program, const fc_conv2d_desc
     if (status) return status;
     if (fc_count(&desc->y) == 0) return FC_OK;
     fc_conv2d_desc d = *desc;
-    d.algorithm = choose_algorithm(desc);
+    const struct fc_kernel_set *kernels = program->kernels->set[d.x.dtype];
     struct fc_packing packing;
-    fc_packing_plan(&packing, &d, program->kernels->set[d.x.dtype], d.algorithm);
+    d.algorithm = choose_algorithm(desc, kernels);
+    fc_packing_plan(&packing, &d, kernels, d.algorithm);
     if (packing.bytes < 0) return FC_ERROR_OVERFLOW;
     if (!d.weight_is_packed) {
         int64_t offset = fc_program_reserve(program, packing.bytes);
@@ -125,6 +174,7 @@ fc_status fc_program_add_conv2d(struct fc_program *program, const fc_conv2d_desc
         d.weight.offset_bytes = offset;
     }
     if (d.algorithm == FC_ALGORITHM_IM2COL) return add_im2col_steps(program, &d, &packing);
+    if (d.algorithm == FC_ALGORITHM_PLANAR) return fc_add_planar_step(program, &d, &packing);
     return fc_add_direct_step(program, &d, &packing);
 }
 
@@ -132,7 +182,7 @@ fc_status fc_program_add_conv2d_pack(struct fc_program *program, const fc_conv2d
                                      int32_t slot, int64_t offset_bytes) {
     fc_status status = check_weight(desc);
     if (status) return status;
-    if (desc->algorithm == FC_ALGORITHM_AUTO || slot < 0 || slot >= FC_MAX_SLOTS)
+    if (desc->algorithm < FC_ALGORITHM_IM2COL || slot < 0 || slot >= FC_MAX_SLOTS)
         return FC_ERROR_ARGUMENT;
     return fc_add_pack_step(program, desc, desc->algorithm, slot, offset_bytes);
 }
@@ -142,8 +192,9 @@ fc_status fc_conv2d_packing(const struct fc_program *program, const fc_conv2d_de
     fc_status status = check(desc);
     if (status) return status;
     struct fc_packing packing;
-    *algorithm = choose_algorithm(desc);
-    fc_packing_plan(&packing, desc, program->kernels->set[desc->x.dtype], *algorithm);
+    const struct fc_kernel_set *kernels = program->kernels->set[desc->x.dtype];
+    *algorithm = choose_algorithm(desc, kernels);
+    fc_packing_plan(&packing, desc, kernels, *algorithm);
     *packed_bytes = packing.bytes;
     return packing.bytes < 0 ? FC_ERROR_OVERFLOW : FC_OK;
 }

@@ -2,6 +2,8 @@
 #ifndef FC_CONV_H
 #define FC_CONV_H
 
+#include <math.h>
+
 #include "core/program.h"
 
 /* Packed weights of one convolution:
@@ -11,12 +13,13 @@
  * A panel is 1 to tile_vectors vectors wide; filters are spread evenly over panels (80 filters of 16
  * lanes are 3 + 2 vectors, not 4 + 1), missing ones are zero. For the im2col algorithm the rows of a
  * panel run over [channel][tap] instead, the order of the column matrix. */
+/* For the planar kernel "lanes" is 1: a panel is the filters of one tile, with none missing. */
 struct fc_packing {
     int64_t groups, filters; /* filters of one group */
     int64_t channels, taps;  /* channels of one group; taps = R*S */
     int64_t depth;           /* channels * taps: rows of a panel */
     int64_t lanes, vectors;  /* vectors of one group */
-    int64_t panels;
+    int64_t widest, panels;  /* vectors of the widest panel; panels of one group */
     int64_t weight_elements; /* before the biases */
     int64_t bytes;           /* -1: overflow */
     int channel_major;       /* rows run over [channel][tap] */
@@ -36,8 +39,42 @@ struct fc_panel fc_packing_panel(const struct fc_packing *packing, int64_t group
 fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *desc, int algorithm,
                            int32_t slot, int64_t offset_bytes);
 
-/* Adds the implicit-GEMM step; desc->weight names packed weights laid out as `packing`. */
+/* Add the convolution's own step; desc->weight names packed weights laid out as `packing`. */
+fc_status fc_add_planar_step(struct fc_program *program, const fc_conv2d_desc *desc,
+                             const struct fc_packing *packing);
 fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *desc,
                              const struct fc_packing *packing);
+
+/* The extent in input rows (a = 0) or columns (a = 1) of so many outputs. */
+static inline int64_t fc_extent(const fc_conv2d_desc *d, int a, int64_t outputs) {
+    return (outputs - 1) * d->stride[a] + (d->weight.size[2 + a] - 1) * d->dilation[a] + 1;
+}
+
+/* Bounds that make relu, relu6 and identity of a sum; other activations follow in a pass of theirs. */
+static inline double fc_lower_bound(const fc_conv2d_desc *d) {
+    return d->activation == FC_RELU || d->activation == FC_RELU6 ? 0 : -INFINITY;
+}
+static inline double fc_upper_bound(const fc_conv2d_desc *d) {
+    return d->activation == FC_RELU6 ? 6 : INFINITY;
+}
+
+/* Blocks of output pixels, shared out over threads: (image, group, block of rows and columns). */
+struct fc_blocks {
+    int64_t images, groups;
+    int64_t outputs[2]; /* P, Q */
+    int64_t count[2];   /* blocks over rows and columns */
+};
+struct fc_block {
+    int64_t n, g;
+    int64_t first[2], size[2]; /* output rows and columns */
+};
+
+static inline int64_t fc_blocks_total(const struct fc_blocks *blocks) {
+    return blocks->images * blocks->groups * blocks->count[0] * blocks->count[1];
+}
+struct fc_block fc_block_at(const struct fc_blocks *blocks, int64_t index);
+
+/* Bytes of second-level cache, from the system. */
+int64_t fc_l2_bytes(void);
 
 #endif

@@ -10,9 +10,6 @@
  * An output element is one accumulator over (r, s, c) in that order, whatever block, chunk, tile or
  * thread it falls into: results are bitwise equal for any of them.
  */
-#include <math.h>
-#include <unistd.h>
-
 #include "core/conv.h"
 
 #define FC_CHUNK_PIXELS 96
@@ -24,7 +21,7 @@ struct direct_plan {
     int64_t bytes;                /* of an element */
     int in_place;                 /* x is channels last and needs no padding */
     int planar_output;            /* channels of y are not contiguous: transpose from scratch */
-    int64_t blocks[2];            /* blocks over output rows and columns */
+    struct fc_blocks blocks;
     int64_t block[2];             /* output rows and columns of the largest block */
     int64_t strip[2];             /* input rows and columns of the largest block */
     int64_t pixel_stride, row_stride; /* of what gemm reads, in elements */
@@ -34,27 +31,21 @@ struct direct_plan {
     ptrdiff_t run[];
 };
 
-/* One block of one image and group, while a thread works on it. */
-struct block {
-    int64_t n, g;
-    int64_t first[2], size[2]; /* output rows and columns */
-    const char *x;             /* where offset 0 of the pixel table is */
+/* A block while a thread works on it. */
+struct work {
+    struct fc_block block;
+    const char *x; /* where offset 0 of the pixel table is */
     ptrdiff_t *pixel;
 };
-
-/* Input rows or columns under `outputs` outputs along axis a. */
-static int64_t extent(const fc_conv2d_desc *d, int a, int64_t outputs) {
-    return (outputs - 1) * d->stride[a] + (d->weight.size[2 + a] - 1) * d->dilation[a] + 1;
-}
 
 /* ---- running ---- */
 
 static void gather(const struct direct_plan *plan, const struct fc_run *run,
-                   const struct block *b) {
+                   const struct fc_block *b) {
     const fc_conv2d_desc *d = &plan->desc;
     const fc_tensor *x = &d->x;
     int64_t channels = plan->packing.channels;
-    int64_t rows = extent(d, 0, b->size[0]), columns = extent(d, 1, b->size[1]);
+    int64_t rows = fc_extent(d, 0, b->size[0]), columns = fc_extent(d, 1, b->size[1]);
     int64_t h = b->first[0] * d->stride[0] - d->pad[0], w = b->first[1] * d->stride[1] - d->pad[1];
     int64_t left = fc_min(fc_max(-w, 0), columns);
     int64_t right = fc_max(fc_min(columns, x->size[3] - w), left);
@@ -82,34 +73,36 @@ static void gather(const struct direct_plan *plan, const struct fc_run *run,
 }
 
 static void enter_block(const struct direct_plan *plan, const struct fc_run *run,
-                        struct block *b) {
+                        struct work *work) {
     const fc_conv2d_desc *d = &plan->desc;
-    ptrdiff_t *pixel = b->pixel;
+    const struct fc_block *b = &work->block;
+    ptrdiff_t *pixel = work->pixel;
     for (int64_t p = 0; p < b->size[0]; p++)
         for (int64_t q = 0; q < b->size[1]; q++)
             *pixel++ = p * d->stride[0] * plan->row_stride + q * d->stride[1] * plan->pixel_stride;
     if (plan->in_place) {
-        b->x = fc_at(run, &d->x) + fc_offset(&d->x, b->n, b->g * plan->packing.channels,
+        work->x = fc_at(run, &d->x) + fc_offset(&d->x, b->n, b->g * plan->packing.channels,
                                              b->first[0] * d->stride[0],
                                              b->first[1] * d->stride[1]);
     } else {
         gather(plan, run, b);
-        b->x = run->scratch;
+        work->x = run->scratch;
     }
 }
 
 /* Pixels [first, first + count) of the block, contiguous in y at one pixel stride, one panel. */
 static void run_pixels(const struct direct_plan *plan, const struct fc_run *run,
-                       const struct block *b, const struct fc_panel *panel, int64_t first,
+                       const struct work *work, const struct fc_panel *panel, int64_t first,
                        int64_t count, const char *packed) {
     const fc_conv2d_desc *d = &plan->desc;
+    const struct fc_block *b = &work->block;
     int64_t filter = b->g * plan->packing.filters + panel->first_filter;
     char *y = fc_at(run, &d->y) + fc_offset(&d->y, b->n, filter, b->first[0] + first / b->size[1],
                                             b->first[1] + first % b->size[1]);
     int64_t width = panel->vectors * plan->packing.lanes;
     struct fc_gemm_args gemm = {
-        .x = b->x,
-        .pixel = b->pixel + first,
+        .x = work->x,
+        .pixel = work->pixel + first,
         .pixels = count,
         .run = plan->run,
         .runs = plan->runs,
@@ -144,8 +137,9 @@ static void run_pixels(const struct direct_plan *plan, const struct fc_run *run,
 }
 
 static void run_panel(const struct direct_plan *plan, const struct fc_run *run,
-                      const struct block *b, int64_t p) {
+                      const struct work *work, int64_t p) {
     const fc_tensor *y = &plan->desc.y;
+    const struct fc_block *b = &work->block;
     const char *packed = fc_at(run, &plan->desc.weight);
     struct fc_panel panel = fc_packing_panel(&plan->packing, b->g, p);
     int64_t pixels = b->size[0] * b->size[1];
@@ -157,71 +151,54 @@ static void run_panel(const struct direct_plan *plan, const struct fc_run *run,
         for (int64_t c = 0; c < chunks; c++) {
             int64_t begin, end;
             fc_share(line, c, chunks, &begin, &end);
-            run_pixels(plan, run, b, &panel, start + begin, end - begin, packed);
+            run_pixels(plan, run, work, &panel, start + begin, end - begin, packed);
         }
 }
 
 static void direct_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
     const struct direct_plan *plan = plan_;
-    const fc_conv2d_desc *d = &plan->desc;
-    int64_t panels = plan->packing.panels, per_image = plan->blocks[0] * plan->blocks[1];
-    int64_t blocks = d->x.size[0] * d->groups * per_image;
+    int64_t panels = plan->packing.panels, blocks = fc_blocks_total(&plan->blocks);
     /* filter panels are split over threads where blocks alone would leave some idle */
     int64_t splits = 1;
     while (splits < panels && blocks * splits < 8 * n && blocks * splits % n) splits++;
     int64_t begin, end, entered = -1;
     fc_share(blocks * splits, i, n, &begin, &end);
-    struct block b = {.pixel = (ptrdiff_t *)(run->scratch + plan->scratch_pixels)};
+    struct work work = {.pixel = (ptrdiff_t *)(run->scratch + plan->scratch_pixels)};
     for (int64_t item = begin; item < end; item++) {
-        int64_t index = item / splits;
-        if (index != entered) {
-            int64_t position[2] = {index % per_image / plan->blocks[1], index % plan->blocks[1]};
-            b.n = index / (per_image * d->groups);
-            b.g = index / per_image % d->groups;
-            for (int a = 0; a < 2; a++) {
-                int64_t last;
-                fc_share(d->y.size[2 + a], position[a], plan->blocks[a], &b.first[a], &last);
-                b.size[a] = last - b.first[a];
-            }
-            enter_block(plan, run, &b);
-            entered = index;
+        if (item / splits != entered) {
+            entered = item / splits;
+            work.block = fc_block_at(&plan->blocks, entered);
+            enter_block(plan, run, &work);
         }
         int64_t first, last;
         fc_share(panels, item % splits, splits, &first, &last);
-        for (int64_t p = first; p < last; p++) run_panel(plan, run, &b, p);
+        for (int64_t p = first; p < last; p++) run_panel(plan, run, &work, p);
     }
 }
 
 /* ---- planning ---- */
 
-static int64_t l2_bytes(void) {
-#ifdef _SC_LEVEL2_CACHE_SIZE
-    long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-    if (bytes > 0) return bytes;
-#endif
-    return 512 << 10;
-}
-
 /* Blocks as large as lets the strip share L2 with the panel of weights that streams past it. */
 static void plan_blocks(struct direct_plan *plan) {
     const fc_conv2d_desc *d = &plan->desc;
-    int64_t l2 = l2_bytes();
+    int64_t l2 = fc_l2_bytes();
     int64_t panel = plan->packing.depth * fc_min(plan->packing.vectors, plan->kernels->tile_vectors) *
                     plan->packing.lanes * plan->bytes;
     int64_t budget = fc_max(l2 / 4, fc_min(l2 / 2, l2 * 7 / 8 - panel));
     int64_t pixel_bytes = (plan->in_place ? plan->packing.channels : plan->pixel_stride) * plan->bytes;
     int64_t p = d->y.size[2], q = d->y.size[3];
-    while (q > 16 && extent(d, 0, 1) * extent(d, 1, q) * pixel_bytes > budget) q = fc_ceil_div(q, 2);
-    int64_t row_bytes = extent(d, 1, q) * pixel_bytes;
-    int64_t rows = fc_max(budget / row_bytes, extent(d, 0, 1));
-    p = fc_min(p, (rows - extent(d, 0, 1)) / d->stride[0] + 1);
+    while (q > 16 && fc_extent(d, 0, 1) * fc_extent(d, 1, q) * pixel_bytes > budget) q = fc_ceil_div(q, 2);
+    int64_t row_bytes = fc_extent(d, 1, q) * pixel_bytes;
+    int64_t rows = fc_max(budget / row_bytes, fc_extent(d, 0, 1));
+    p = fc_min(p, (rows - fc_extent(d, 0, 1)) / d->stride[0] + 1);
     /* the pixel table and the work between two looks at it stay small, too */
     p = fc_max(1, fc_min(p, 8192 / q));
     int64_t size[2] = {p, q};
     for (int a = 0; a < 2; a++) {
-        plan->blocks[a] = fc_ceil_div(d->y.size[2 + a], size[a]);
-        plan->block[a] = fc_ceil_div(d->y.size[2 + a], plan->blocks[a]);
-        plan->strip[a] = extent(d, a, plan->block[a]);
+        plan->blocks.outputs[a] = d->y.size[2 + a];
+        plan->blocks.count[a] = fc_ceil_div(d->y.size[2 + a], size[a]);
+        plan->block[a] = fc_ceil_div(d->y.size[2 + a], plan->blocks.count[a]);
+        plan->strip[a] = fc_extent(d, a, plan->block[a]);
     }
 }
 
@@ -241,7 +218,7 @@ static void plan_runs(struct direct_plan *plan) {
 static int reads_in_place(const fc_conv2d_desc *d) {
     const fc_tensor *x = &d->x;
     return (x->stride[1] == 1 || d->weight.size[1] == 1) && d->pad[0] == 0 && d->pad[1] == 0 &&
-           extent(d, 0, d->y.size[2]) <= x->size[2] && extent(d, 1, d->y.size[3]) <= x->size[3];
+           fc_extent(d, 0, d->y.size[2]) <= x->size[2] && fc_extent(d, 1, d->y.size[3]) <= x->size[3];
 }
 
 fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *desc,
@@ -256,8 +233,9 @@ fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *d
         .bytes = fc_dtype_bytes((fc_dtype)desc->x.dtype),
         .in_place = reads_in_place(desc),
         .planar_output = desc->y.stride[1] != 1 && desc->y.size[1] != 1,
-        .lo = desc->activation == FC_RELU || desc->activation == FC_RELU6 ? 0 : -INFINITY,
-        .hi = desc->activation == FC_RELU6 ? 6 : INFINITY,
+        .blocks = {.images = desc->x.size[0], .groups = desc->groups},
+        .lo = fc_lower_bound(desc),
+        .hi = fc_upper_bound(desc),
     };
     int64_t channels = packing->channels;
     /* pixels a multiple of 2 KiB apart would all fall into the same few sets of L1 */

@@ -9,12 +9,13 @@ void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
         .filters = w->size[0] / desc->groups,
         .channels = w->size[1],
         .taps = w->size[2] * w->size[3],
-        .lanes = kernels->lanes,
-        .channel_major = algorithm == FC_ALGORITHM_IM2COL,
+        .lanes = algorithm == FC_ALGORITHM_PLANAR ? 1 : kernels->lanes,
+        .widest = algorithm == FC_ALGORITHM_PLANAR ? FC_PLANAR_FILTERS : kernels->tile_vectors,
+        .channel_major = algorithm != FC_ALGORITHM_CHANNELS_LAST,
     };
     packing->depth = fc_product(packing->channels, packing->taps);
     packing->vectors = fc_ceil_div(packing->filters, packing->lanes);
-    packing->panels = fc_ceil_div(packing->vectors, kernels->tile_vectors);
+    packing->panels = fc_ceil_div(packing->vectors, packing->widest);
     int64_t padded = fc_product(packing->groups, fc_product(packing->vectors, packing->lanes));
     packing->weight_elements = fc_product(padded, packing->depth);
     int64_t elements = packing->weight_elements < 0 ? -1 : packing->weight_elements + padded;
@@ -40,7 +41,8 @@ struct pack_plan {
     const struct fc_kernel_set *kernels;
     struct fc_packing packing;
     fc_tensor weight, bias, packed;
-    int64_t block; /* channels transposed at once through scratch; 0: straight from strided weights */
+    int contiguous; /* (channel, r, s) lie side by side */
+    int64_t block;  /* channels transposed at once through scratch */
 };
 
 /* Rows of a panel for tap t, channel c. */
@@ -70,9 +72,25 @@ static void pack_strided(const struct pack_plan *plan, const char *src, char *ds
         }
 }
 
-/* Weights whose (channel, r, s) are contiguous: transpose a block of channels with all taps through
- * scratch, in vectors, then move whole rows to their places. */
-static void pack_contiguous(const struct pack_plan *plan, const char *src, char *dst,
+/* Contiguous (channel, r, s), and rows in that order: one transpose. */
+static void pack_transposed(const struct pack_plan *plan, const char *src, char *dst,
+                            int64_t filters, int64_t width) {
+    struct fc_copy2d_args copy = {
+        .src = src,
+        .src_i = plan->weight.stride[0],
+        .src_j = 1,
+        .dst = dst,
+        .dst_i = 1,
+        .dst_j = width,
+        .rows = filters,
+        .columns = plan->packing.depth,
+    };
+    plan->kernels->copy2d(&copy);
+}
+
+/* Contiguous (channel, r, s), rows in the order (r, s, channel): transpose a block of channels with
+ * all taps through scratch, in vectors, then move whole rows to their places. */
+static void pack_blocks(const struct pack_plan *plan, const char *src, char *dst,
                             char *scratch, int64_t filters, int64_t width) {
     const struct fc_packing *p = &plan->packing;
     int64_t bytes = fc_dtype_bytes((fc_dtype)plan->weight.dtype);
@@ -120,8 +138,10 @@ static void pack_run(const void *plan_, const struct fc_run *run, int64_t i, int
         const char *src = fc_at(run, &plan->weight) + fc_offset(&plan->weight, filter, 0, 0, 0);
         char *dst = packed + panel.weight * bytes, *bias = packed + panel.bias * bytes;
         if (panel.filters < width) memset(dst, 0, (size_t)(width * p->depth * bytes));
-        if (plan->block)
-            pack_contiguous(plan, src, dst, run->scratch, panel.filters, width);
+        if (plan->contiguous && (p->channel_major || p->taps == 1))
+            pack_transposed(plan, src, dst, panel.filters, width);
+        else if (plan->block)
+            pack_blocks(plan, src, dst, run->scratch, panel.filters, width);
         else
             pack_strided(plan, src, dst, panel.filters, width);
         memset(bias, 0, (size_t)(width * bytes));
@@ -152,9 +172,12 @@ fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *des
     };
     struct fc_packing *p = &plan->packing;
     fc_packing_plan(p, desc, plan->kernels, algorithm);
-    int64_t widest = plan->kernels->tile_vectors * p->lanes;
-    int contiguous = w->stride[3] == 1 && w->stride[2] == w->size[3] && w->stride[1] == p->taps;
-    if (contiguous && p->taps > 1 && p->taps <= 256 && !p->channel_major)
+    int64_t widest = p->widest * p->lanes;
+    plan->contiguous =
+        (w->stride[3] == 1 || w->size[3] == 1) &&
+        (w->stride[2] == w->size[3] || w->size[2] == 1) &&
+        (w->stride[1] == p->taps || w->size[1] == 1);
+    if (plan->contiguous && p->taps > 1 && p->taps <= 256 && !p->channel_major)
         plan->block = fc_max(1, fc_min(p->channels, 256 / p->taps));
     struct fc_step step = {
         .run = pack_run,

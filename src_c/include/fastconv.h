@@ -77,9 +77,11 @@ typedef enum fc_activation {
 } fc_activation;
 
 typedef enum fc_algorithm {
-    FC_ALGORITHM_AUTO = 0,
-    FC_ALGORITHM_DIRECT = 1, /* implicit GEMM: no column matrix in memory */
-    FC_ALGORITHM_IM2COL = 2  /* an explicit column matrix, then GEMM */
+    FC_ALGORITHM_AUTO = 0,          /* the planner chooses */
+    FC_ALGORITHM_DIRECT = 1,        /* no column matrix in memory: one of the next but one */
+    FC_ALGORITHM_IM2COL = 2,        /* an explicit column matrix, then GEMM */
+    FC_ALGORITHM_CHANNELS_LAST = 3, /* direct, vectors along the filters (implicit GEMM) */
+    FC_ALGORITHM_PLANAR = 4         /* direct, vectors along the pixels */
 } fc_algorithm;
 
 /* y[n][k][p][q] = act(bias[k] + sum over c, r, s of
@@ -182,10 +184,11 @@ void fc_program_destroy(fc_program *program);
 fc_status fc_program_add_conv2d(fc_program *program, const fc_conv2d_desc *desc);
 /* Packs desc's weight and bias into slots[slot] + offset_bytes, as many bytes as fc_conv2d_packing
  * says. The layout depends on the shape and dtype of weight, groups, instruction set and algorithm
- * (not AUTO), and on nothing else: x, y and the window are not looked at. */
+ * (neither AUTO nor DIRECT), and on nothing else: x, y and the window are not looked at. */
 fc_status fc_program_add_conv2d_pack(fc_program *program, const fc_conv2d_desc *desc, int32_t slot,
                                      int64_t offset_bytes);
-/* The algorithm that AUTO stands for on this descriptor, and the size of its packed weights. */
+/* What AUTO or DIRECT stands for on this descriptor (one of the others), and the size of its packed
+ * weights. */
 fc_status fc_conv2d_packing(const fc_program *program, const fc_conv2d_desc *desc,
                             int32_t *algorithm, int64_t *packed_bytes);
 fc_status fc_program_add_pool2d(fc_program *program, const fc_pool2d_desc *desc);

@@ -55,6 +55,17 @@ static void FC_NAME(copy_rows)(const T *src, ptrdiff_t src_i, T *dst, ptrdiff_t 
     }
 }
 
+/* Every second element: the even lanes of two loads, which end one element past the last needed. */
+static void FC_NAME(copy_every_second)(const T *src, ptrdiff_t src_i, T *dst, ptrdiff_t dst_i,
+                                       ptrdiff_t rows, ptrdiff_t columns) {
+    for (ptrdiff_t i = 0; i < rows; i++, src += src_i, dst += dst_i) {
+        ptrdiff_t j = 0;
+        for (; j + VL < columns; j += VL)
+            V_(store)(dst + j, V_(even)(V_(load)(src + 2 * j), V_(load)(src + 2 * j + VL)));
+        for (; j < columns; j++) dst[j] = src[2 * j];
+    }
+}
+
 static void FC_NAME(copy2d)(const struct fc_copy2d_args *a) {
     const T *src = (const T *)a->src;
     T *dst = (T *)a->dst;
@@ -66,6 +77,8 @@ static void FC_NAME(copy2d)(const struct fc_copy2d_args *a) {
         FC_NAME(transpose)(src, a->src_i, dst, a->dst_j, a->rows, a->columns);
     } else if (a->src_i == 1 && a->dst_j == 1) {
         FC_NAME(transpose)(src, a->src_j, dst, a->dst_i, a->columns, a->rows);
+    } else if (a->src_j == 2 && a->dst_j == 1) {
+        FC_NAME(copy_every_second)(src, a->src_i, dst, a->dst_i, a->rows, a->columns);
     } else {
         for (ptrdiff_t i = 0; i < a->rows; i++)
             for (ptrdiff_t j = 0; j < a->columns; j++)

@@ -30,6 +30,7 @@
 #include "kernels/copy2d.tmpl.h"
 #include "kernels/dot.tmpl.h"
 #include "kernels/gemm.tmpl.h"
+#include "kernels/planar.tmpl.h"
 #include "kernels/pool.tmpl.h"
 #include "kernels/table.tmpl.h"
 

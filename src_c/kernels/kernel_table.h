@@ -36,6 +36,28 @@ struct fc_gemm_args {
 };
 typedef void (*fc_gemm_fn)(const struct fc_gemm_args *args);
 
+/* planar: the microkernel with vectors along the pixels, for few channels or few filters.
+ * formula:   y[i][l] = min(hi, max(lo, bias[i] + sum_t w[t][i] * x[tap[t] + l])), l < count
+ * layout:    x planes, so that a tap's pixels are contiguous; w [taps][filters] packed; bias
+ *            [filters]; y [filters][count] with row stride ldy
+ * alignment: none needed
+ * overrun:   none
+ * edges:     1 <= filters <= FC_PLANAR_FILTERS; a last, partial vector is masked; sums run in the
+ *            order of t, whatever the tile; NaN passes through lo and hi. */
+#define FC_PLANAR_FILTERS 6
+struct fc_planar_args {
+    const void *x;
+    const ptrdiff_t *tap;
+    ptrdiff_t taps, count;
+    const void *w;
+    const void *bias;
+    ptrdiff_t filters;
+    void *y;
+    ptrdiff_t ldy;
+    double lo, hi;
+};
+typedef void (*fc_planar_fn)(const struct fc_planar_args *args);
+
 /* copy2d: strided copy and transpose; packs inputs and weights, writes NCHW outputs.
  * formula:   dst[i*dst_i + j*dst_j] = src[i*src_i + j*src_j], i < rows, j < columns
  * layout:    any strides; fast where dst and src are contiguous in one axis each
@@ -120,6 +142,7 @@ struct fc_kernel_set {
     ptrdiff_t tile_vectors;                           /* widest filter panel, in vectors */
     ptrdiff_t tile_pixels[FC_MAX_TILE_VECTORS + 1];   /* pixels in a tile of so many vectors */
     fc_gemm_fn gemm;
+    fc_planar_fn planar;
     fc_copy2d_fn copy2d;
     fc_add2d_fn add2d;
     fc_reduce_taps_fn reduce_taps;

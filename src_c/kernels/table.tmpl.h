@@ -4,6 +4,7 @@ static const struct fc_kernel_set FC_NAME(set) = {
     .tile_vectors = FC_TILE_VECTORS,
     .tile_pixels = {0, FC_TILE_PIXELS(1), FC_TILE_PIXELS(2), FC_TILE_PIXELS(3), FC_TILE_PIXELS(4)},
     .gemm = FC_NAME(gemm),
+    .planar = FC_NAME(planar),
     .copy2d = FC_NAME(copy2d),
     .add2d = FC_NAME(add2d),
     .reduce_taps = FC_NAME(reduce_taps),

@@ -1,0 +1,85 @@
+/* planar.tmpl.h: the microkernel of few channels or filters; its contract is above fc_planar_fn.
+ *
+ *            l: vectors * VL pixels
+ *          +--------------------+
+ *    x     |  one row a tap     |   loaded once a tap, shared by all filters of the tile
+ *          +--------------------+
+ *   w[i] * |  acc[i][v]         |   one broadcast of w[t][i] a tap and filter
+ *  filters |                    |
+ *          +--------------------+
+ *
+ * The roles of gemm.tmpl.h with vectors along the pixels: no lane is lost when there are 10 filters
+ * of 16 lanes, and planes are read and written as they lie.
+ */
+
+FC_INLINE void FC_NAME(planar_tile)(const struct fc_planar_args *a, ptrdiff_t first,
+                                    const int filters, const int vectors, const int masked) {
+    const T *x = (const T *)a->x + first;
+    const T *w = (const T *)a->w;
+    const ptrdiff_t lanes = a->count - first; /* masked: those of a last, partial vector */
+    V acc[FC_MAX_TILE_PIXELS][FC_MAX_TILE_VECTORS];
+#pragma GCC unroll 8
+    for (int i = 0; i < filters; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) acc[i][v] = V_(set1)(0);
+
+    for (ptrdiff_t t = 0; t < a->taps; t++, w += filters) {
+        const T *p = x + a->tap[t];
+        V row[FC_MAX_TILE_VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            row[v] = masked ? V_(loadn)(p, lanes) : V_(load)(p + v * VL);
+#pragma GCC unroll 8
+        for (int i = 0; i < filters; i++) {
+            V wi = V_(set1)(w[i]);
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) acc[i][v] = V_(fma)(wi, row[v], acc[i][v]);
+        }
+    }
+
+    V lo = V_(set1)((T)a->lo), hi = V_(set1)((T)a->hi);
+#pragma GCC unroll 8
+    for (int i = 0; i < filters; i++) {
+        V b = V_(set1)(((const T *)a->bias)[i]);
+        T *y = (T *)a->y + i * a->ldy + first;
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            V out = V_(min)(hi, V_(max)(lo, acc[i][v] + b));
+            if (masked)
+                V_(storen)(y, out, lanes);
+            else
+                V_(store)(y + v * VL, out);
+        }
+    }
+}
+
+/* Vectors split evenly over the tiles, then what is left of the row in one masked vector. */
+FC_INLINE void FC_NAME(planar_filters)(const struct fc_planar_args *a, const int filters) {
+    ptrdiff_t vectors = a->count / VL, first = 0;
+    ptrdiff_t tiles = (vectors + FC_TILE_VECTORS - 1) / FC_TILE_VECTORS;
+    for (; tiles > 0; tiles--) {
+        ptrdiff_t now = (vectors - first + tiles - 1) / tiles;
+        switch (now) {
+        case 1: FC_NAME(planar_tile)(a, first * VL, filters, 1, 0); break;
+        case 2: FC_NAME(planar_tile)(a, first * VL, filters, 2, 0); break;
+#if FC_TILE_VECTORS >= 3
+        case 3: FC_NAME(planar_tile)(a, first * VL, filters, 3, 0); break;
+        case 4: FC_NAME(planar_tile)(a, first * VL, filters, 4, 0); break;
+#endif
+        }
+        first += now;
+    }
+    if (first * VL < a->count) FC_NAME(planar_tile)(a, first * VL, filters, 1, 1);
+}
+
+static void FC_NAME(planar)(const struct fc_planar_args *a) {
+    count_call();
+    switch (a->filters) {
+    case 1: FC_NAME(planar_filters)(a, 1); break;
+    case 2: FC_NAME(planar_filters)(a, 2); break;
+    case 3: FC_NAME(planar_filters)(a, 3); break;
+    case 4: FC_NAME(planar_filters)(a, 4); break;
+    case 5: FC_NAME(planar_filters)(a, 5); break;
+    case 6: FC_NAME(planar_filters)(a, 6); break;
+    }
+}
