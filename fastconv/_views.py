@@ -7,6 +7,7 @@ planned for a key holds for every array of that key.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +53,7 @@ def check_same_dtype(key: Key, name: str, other: Key, other_name: str) -> None:
 
 
 LARGEST = 2**31 - 1
+MOST_BYTES = 2**47
 
 
 def check_range(**sizes: tuple[Any, ...]) -> None:
@@ -77,6 +79,8 @@ def contiguous(typenum: int, shape: tuple[int, ...]) -> Key:
     for size in reversed(shape):
         strides.append(step)
         step *= max(size, 1)
+    if step > MOST_BYTES:
+        raise ShapeError(f"output: one of shape {shape} would exceed the address space")
     return typenum, shape, tuple(reversed(strides))
 
 
@@ -104,6 +108,8 @@ def image(key: Key, name: str, data_format: str, *, nonempty: bool = True) -> Vi
     if data_format == "NHWC":
         shape = (shape[0], shape[3], shape[1], shape[2])
         strides = (strides[0], strides[3], strides[1], strides[2])
+    if prod(shape) > MOST_BYTES:
+        raise ShapeError(f"{name}: expected fewer than 2**47 elements, got shape {key[1]}")
     if nonempty and 0 in shape[1:]:
         raise ShapeError(f"{name}: expected at least one channel, row and column, got {key[1]}")
     return View(key, shape, strides)  # type: ignore[arg-type]

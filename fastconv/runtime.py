@@ -314,4 +314,7 @@ _thread_source = _threads_from_environment()
 _quota = cgroup_cpu_limit()
 _native.set_cgroup_limit(0 if _quota is None else max(1, int(_quota + 0.5)))
 if os.environ.get("FASTCONV_ISA"):
-    set_isa(os.environ["FASTCONV_ISA"])
+    try:
+        set_isa(os.environ["FASTCONV_ISA"])
+    except ValueError as error:
+        raise ValueError(f"FASTCONV_ISA, {error}") from None

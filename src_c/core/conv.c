@@ -28,7 +28,8 @@ static fc_status check_weight(const fc_conv2d_desc *d) {
 static fc_status check(const fc_conv2d_desc *d) {
     const fc_tensor *x = &d->x, *w = &d->weight, *y = &d->y;
     fc_status status = FC_OK;
-    if ((status = check_weight(d)) || (status = fc_check_tensor(x)) || (status = fc_check_tensor(y)))
+    if ((status = check_weight(d)) || (status = fc_check_tensor(x)) ||
+        (status = fc_check_tensor(y)))
         return status;
     if (w->dtype != x->dtype || y->dtype != x->dtype || d->activation < FC_IDENTITY ||
         d->activation > FC_SILU)
@@ -111,7 +112,8 @@ static fc_status add_im2col_steps(struct fc_program *program, const fc_conv2d_de
     int64_t depth = fc_product(packing->depth, d->groups);
     int64_t bytes = fc_product(fc_product(depth, pixels), fc_dtype_bytes((fc_dtype)d->x.dtype));
     if (bytes < 0) return FC_ERROR_OVERFLOW;
-    int64_t round = fc_max(FC_COLUMN_BYTES / fc_max(bytes, 1), fc_ceil_div(batch, FC_COLUMN_ROUNDS));
+    int64_t round =
+        fc_max(FC_COLUMN_BYTES / fc_max(bytes, 1), fc_ceil_div(batch, FC_COLUMN_ROUNDS));
     round = fc_max(1, fc_min(round, batch));
     int64_t arena = fc_program_reserve(program, fc_product(bytes, round));
     if (arena < 0) return FC_ERROR_OVERFLOW;

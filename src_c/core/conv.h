@@ -72,6 +72,10 @@ struct fc_block {
 static inline int64_t fc_blocks_total(const struct fc_blocks *blocks) {
     return blocks->images * blocks->groups * blocks->count[0] * blocks->count[1];
 }
+/* Which part of an image and group the block is: equal for the same part of another. */
+static inline int64_t fc_block_place(const struct fc_blocks *blocks, int64_t index) {
+    return index % (blocks->count[0] * blocks->count[1]);
+}
 struct fc_block fc_block_at(const struct fc_blocks *blocks, int64_t index);
 
 /* Bytes of second-level cache, from the system. */

@@ -18,13 +18,14 @@ struct direct_plan {
     const struct fc_kernel_set *kernels;
     fc_conv2d_desc desc;
     struct fc_packing packing;
-    int64_t bytes;                /* of an element */
-    int in_place;                 /* x is channels last and needs no padding */
-    int planar_output;            /* channels of y are not contiguous: transpose from scratch */
+    int64_t bytes;     /* of an element */
+    int in_place;      /* x is channels last and needs no padding */
+    int planar_output; /* channels of y are not contiguous: transpose from scratch */
     struct fc_blocks blocks;
-    int64_t block[2];             /* output rows and columns of the largest block */
-    int64_t strip[2];             /* input rows and columns of the largest block */
+    int64_t block[2];                 /* output rows and columns of the largest block */
+    int64_t strip[2];                 /* input rows and columns of the largest block */
     int64_t pixel_stride, row_stride; /* of what gemm reads, in elements */
+    int64_t strip_bytes;
     int64_t scratch_pixels, scratch_chunk; /* byte offsets in scratch: pixel table, output chunk */
     double lo, hi;
     int64_t runs, run_length;
@@ -40,40 +41,34 @@ struct work {
 
 /* ---- running ---- */
 
+/* `fresh`: the strip held a block at another place of the image, whose borders were elsewhere. */
 static void gather(const struct direct_plan *plan, const struct fc_run *run,
-                   const struct fc_block *b) {
+                   const struct fc_block *b, int fresh) {
     const fc_conv2d_desc *d = &plan->desc;
     const fc_tensor *x = &d->x;
-    int64_t channels = plan->packing.channels;
-    int64_t rows = fc_extent(d, 0, b->size[0]), columns = fc_extent(d, 1, b->size[1]);
+    int64_t channels = plan->packing.channels, row[2], column[2];
     int64_t h = b->first[0] * d->stride[0] - d->pad[0], w = b->first[1] * d->stride[1] - d->pad[1];
-    int64_t left = fc_min(fc_max(-w, 0), columns);
-    int64_t right = fc_max(fc_min(columns, x->size[3] - w), left);
-    size_t pixel_bytes = (size_t)(plan->pixel_stride * plan->bytes);
-    for (int64_t row = 0; row < rows; row++) {
-        char *strip = run->scratch + row * plan->row_stride * plan->bytes;
-        if (h + row < 0 || h + row >= x->size[2]) {
-            memset(strip, 0, (size_t)columns * pixel_bytes);
-            continue;
-        }
-        memset(strip, 0, (size_t)left * pixel_bytes);
-        memset(strip + right * (int64_t)pixel_bytes, 0, (size_t)(columns - right) * pixel_bytes);
+    fc_inside(x->size[2], 1, h, fc_extent(d, 0, b->size[0]), &row[0], &row[1]);
+    fc_inside(x->size[3], 1, w, fc_extent(d, 1, b->size[1]), &column[0], &column[1]);
+    if (fresh) memset(run->scratch, 0, (size_t)plan->strip_bytes);
+    for (int64_t i = row[0]; i < row[1]; i++) {
+        int64_t to = i * plan->row_stride + column[0] * plan->pixel_stride;
         struct fc_copy2d_args copy = {
-            .src = fc_at(run, x) + fc_offset(x, b->n, b->g * channels, h + row, w + left),
+            .src = fc_at(run, x) + fc_offset(x, b->n, b->g * channels, h + i, w + column[0]),
             .src_i = x->stride[1],
             .src_j = x->stride[3],
-            .dst = strip + left * (int64_t)pixel_bytes,
+            .dst = run->scratch + to * plan->bytes,
             .dst_i = 1,
             .dst_j = plan->pixel_stride,
             .rows = channels,
-            .columns = right - left,
+            .columns = column[1] - column[0],
         };
         plan->kernels->copy2d(&copy);
     }
 }
 
-static void enter_block(const struct direct_plan *plan, const struct fc_run *run,
-                        struct work *work) {
+static void enter_block(const struct direct_plan *plan, const struct fc_run *run, struct work *work,
+                        int fresh) {
     const fc_conv2d_desc *d = &plan->desc;
     const struct fc_block *b = &work->block;
     ptrdiff_t *pixel = work->pixel;
@@ -81,11 +76,11 @@ static void enter_block(const struct direct_plan *plan, const struct fc_run *run
         for (int64_t q = 0; q < b->size[1]; q++)
             *pixel++ = p * d->stride[0] * plan->row_stride + q * d->stride[1] * plan->pixel_stride;
     if (plan->in_place) {
-        work->x = fc_at(run, &d->x) + fc_offset(&d->x, b->n, b->g * plan->packing.channels,
-                                             b->first[0] * d->stride[0],
-                                             b->first[1] * d->stride[1]);
+        work->x =
+            fc_at(run, &d->x) + fc_offset(&d->x, b->n, b->g * plan->packing.channels,
+                                          b->first[0] * d->stride[0], b->first[1] * d->stride[1]);
     } else {
-        gather(plan, run, b);
+        gather(plan, run, b, fresh);
         work->x = run->scratch;
     }
 }
@@ -161,14 +156,16 @@ static void direct_run(const void *plan_, const struct fc_run *run, int64_t i, i
     /* filter panels are split over threads where blocks alone would leave some idle */
     int64_t splits = 1;
     while (splits < panels && blocks * splits < 8 * n && blocks * splits % n) splits++;
-    int64_t begin, end, entered = -1;
+    int64_t begin, end, entered = -1, last_place = -1;
     fc_share(blocks * splits, i, n, &begin, &end);
     struct work work = {.pixel = (ptrdiff_t *)(run->scratch + plan->scratch_pixels)};
     for (int64_t item = begin; item < end; item++) {
         if (item / splits != entered) {
             entered = item / splits;
             work.block = fc_block_at(&plan->blocks, entered);
-            enter_block(plan, run, &work);
+            int64_t place = fc_block_place(&plan->blocks, entered);
+            enter_block(plan, run, &work, place != last_place);
+            last_place = place;
         }
         int64_t first, last;
         fc_share(panels, item % splits, splits, &first, &last);
@@ -182,12 +179,15 @@ static void direct_run(const void *plan_, const struct fc_run *run, int64_t i, i
 static void plan_blocks(struct direct_plan *plan) {
     const fc_conv2d_desc *d = &plan->desc;
     int64_t l2 = fc_l2_bytes();
-    int64_t panel = plan->packing.depth * fc_min(plan->packing.vectors, plan->kernels->tile_vectors) *
+    int64_t panel = plan->packing.depth *
+                    fc_min(plan->packing.vectors, plan->kernels->tile_vectors) *
                     plan->packing.lanes * plan->bytes;
     int64_t budget = fc_max(l2 / 4, fc_min(l2 / 2, l2 * 7 / 8 - panel));
-    int64_t pixel_bytes = (plan->in_place ? plan->packing.channels : plan->pixel_stride) * plan->bytes;
+    int64_t pixel_bytes =
+        (plan->in_place ? plan->packing.channels : plan->pixel_stride) * plan->bytes;
     int64_t p = d->y.size[2], q = d->y.size[3];
-    while (q > 16 && fc_extent(d, 0, 1) * fc_extent(d, 1, q) * pixel_bytes > budget) q = fc_ceil_div(q, 2);
+    while (q > 16 && fc_extent(d, 0, 1) * fc_extent(d, 1, q) * pixel_bytes > budget)
+        q = fc_ceil_div(q, 2);
     int64_t row_bytes = fc_extent(d, 1, q) * pixel_bytes;
     int64_t rows = fc_max(budget / row_bytes, fc_extent(d, 0, 1));
     p = fc_min(p, (rows - fc_extent(d, 0, 1)) / d->stride[0] + 1);
@@ -218,7 +218,8 @@ static void plan_runs(struct direct_plan *plan) {
 static int reads_in_place(const fc_conv2d_desc *d) {
     const fc_tensor *x = &d->x;
     return (x->stride[1] == 1 || d->weight.size[1] == 1) && d->pad[0] == 0 && d->pad[1] == 0 &&
-           fc_extent(d, 0, d->y.size[2]) <= x->size[2] && fc_extent(d, 1, d->y.size[3]) <= x->size[3];
+           fc_extent(d, 0, d->y.size[2]) <= x->size[2] &&
+           fc_extent(d, 1, d->y.size[3]) <= x->size[3];
 }
 
 fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *desc,
@@ -244,10 +245,11 @@ fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *d
     plan_blocks(plan);
     plan->row_stride = plan->in_place ? desc->x.stride[2] : plan->strip[1] * plan->pixel_stride;
     plan_runs(plan);
-    int64_t strip = plan->in_place ? 0
-                                   : fc_product(fc_product(plan->strip[0], plan->row_stride), plan->bytes);
+    int64_t strip =
+        plan->in_place ? 0 : fc_product(fc_product(plan->strip[0], plan->row_stride), plan->bytes);
     int64_t pixels = plan->block[0] * plan->block[1];
     int64_t chunk = FC_CHUNK_PIXELS * plan->kernels->tile_vectors * packing->lanes * plan->bytes;
+    plan->strip_bytes = strip;
     plan->scratch_pixels = fc_align(fc_max(strip, 0));
     plan->scratch_chunk = plan->scratch_pixels + fc_align(pixels * (int64_t)sizeof(ptrdiff_t));
     double products = (double)fc_count(&desc->y) * (double)packing->depth;

@@ -90,8 +90,8 @@ static void pack_transposed(const struct pack_plan *plan, const char *src, char 
 
 /* Contiguous (channel, r, s), rows in the order (r, s, channel): transpose a block of channels with
  * all taps through scratch, in vectors, then move whole rows to their places. */
-static void pack_blocks(const struct pack_plan *plan, const char *src, char *dst,
-                            char *scratch, int64_t filters, int64_t width) {
+static void pack_blocks(const struct pack_plan *plan, const char *src, char *dst, char *scratch,
+                        int64_t filters, int64_t width) {
     const struct fc_packing *p = &plan->packing;
     int64_t bytes = fc_dtype_bytes((fc_dtype)plan->weight.dtype);
     for (int64_t c = 0; c < p->channels; c += plan->block) {
@@ -173,10 +173,9 @@ fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *des
     struct fc_packing *p = &plan->packing;
     fc_packing_plan(p, desc, plan->kernels, algorithm);
     int64_t widest = p->widest * p->lanes;
-    plan->contiguous =
-        (w->stride[3] == 1 || w->size[3] == 1) &&
-        (w->stride[2] == w->size[3] || w->size[2] == 1) &&
-        (w->stride[1] == p->taps || w->size[1] == 1);
+    plan->contiguous = (w->stride[3] == 1 || w->size[3] == 1) &&
+                       (w->stride[2] == w->size[3] || w->size[2] == 1) &&
+                       (w->stride[1] == p->taps || w->size[1] == 1);
     if (plan->contiguous && p->taps > 1 && p->taps <= 256 && !p->channel_major)
         plan->block = fc_max(1, fc_min(p->channels, 256 / p->taps));
     struct fc_step step = {

@@ -28,11 +28,12 @@ struct planar_plan {
     struct fc_packing packing;
     int64_t bytes;
     struct fc_blocks blocks;
-    int64_t strip[2];      /* rows and columns of one phase of the largest block */
-    int64_t pitch, plane;  /* elements between rows, and between phases */
+    int64_t strip[2];     /* rows and columns of one phase of the largest block */
+    int64_t pitch, plane; /* elements between rows, and between phases */
     int in_place;
     struct phases phases[2];
-    int64_t chunk_rows;    /* output rows whose results wait in scratch */
+    int64_t chunk_rows; /* output rows whose results wait in scratch */
+    int64_t strip_bytes;
     int64_t scratch_output; /* byte offset */
     double lo, hi;
     int64_t taps;
@@ -42,28 +43,13 @@ struct planar_plan {
 
 /* ---- running ---- */
 
-/* Input indices first + i*stride, i < count, that lie inside [0, size): i in [range[0], range[1]). */
-static void inside(int64_t size, int64_t first, int64_t stride, int64_t count, int64_t range[2]) {
-    fc_inside(size, stride, first, count, &range[0], &range[1]);
-}
-
+/* One phase of one channel; the strip's borders are zero already. */
 static void gather_phase(const struct planar_plan *plan, const char *x, char *strip,
                          const int64_t first[2], const int64_t size[2]) {
     const fc_conv2d_desc *d = &plan->desc;
     int64_t row[2], column[2];
-    size_t row_bytes = (size_t)(plan->pitch * plan->bytes);
-    inside(d->x.size[2], first[0], d->stride[0], size[0], row);
-    inside(d->x.size[3], first[1], d->stride[1], size[1], column);
-    for (int64_t i = 0; i < size[0]; i++) {
-        char *to = strip + i * (int64_t)row_bytes;
-        if (i < row[0] || i >= row[1]) {
-            memset(to, 0, row_bytes);
-        } else {
-            memset(to, 0, (size_t)(column[0] * plan->bytes));
-            memset(to + column[1] * plan->bytes, 0,
-                   (size_t)((plan->pitch - column[1]) * plan->bytes));
-        }
-    }
+    fc_inside(d->x.size[2], d->stride[0], first[0], size[0], &row[0], &row[1]);
+    fc_inside(d->x.size[3], d->stride[1], first[1], size[1], &column[0], &column[1]);
     if (row[0] == row[1] || column[0] == column[1]) return;
     struct fc_copy2d_args copy = {
         .src = x + fc_offset(&d->x, 0, 0, first[0] + row[0] * d->stride[0],
@@ -79,20 +65,21 @@ static void gather_phase(const struct planar_plan *plan, const char *x, char *st
     plan->kernels->copy2d(&copy);
 }
 
+/* `fresh`: the strip held a block at another place of the image, whose borders were elsewhere. */
 static void gather(const struct planar_plan *plan, const struct fc_run *run,
-                   const struct fc_block *b) {
+                   const struct fc_block *b, int fresh) {
     const fc_conv2d_desc *d = &plan->desc;
     const struct phases *rows = &plan->phases[0], *columns = &plan->phases[1];
     int64_t size[2] = {b->size[0] + rows->reach, b->size[1] + columns->reach};
     char *strip = run->scratch;
+    if (fresh) memset(strip, 0, (size_t)plan->strip_bytes);
     for (int64_t c = 0; c < plan->packing.channels; c++) {
         const char *x =
             fc_at(run, &d->x) + fc_offset(&d->x, b->n, b->g * plan->packing.channels + c, 0, 0);
         for (int64_t i = 0; i < rows->count; i++)
             for (int64_t j = 0; j < columns->count; j++) {
-                int64_t first[2] = {
-                    b->first[0] * d->stride[0] + rows->value[i] - d->pad[0],
-                    b->first[1] * d->stride[1] + columns->value[j] - d->pad[1]};
+                int64_t first[2] = {b->first[0] * d->stride[0] + rows->value[i] - d->pad[0],
+                                    b->first[1] * d->stride[1] + columns->value[j] - d->pad[1]};
                 gather_phase(plan, x, strip, first, size);
                 strip += plan->plane * plan->bytes;
             }
@@ -147,16 +134,18 @@ static void run_rows(const struct planar_plan *plan, const struct fc_run *run,
 static void planar_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
     const struct planar_plan *plan = plan_;
     const fc_conv2d_desc *d = &plan->desc;
-    int64_t begin, end;
+    int64_t begin, end, last_place = -1;
     fc_share(fc_blocks_total(&plan->blocks), i, n, &begin, &end);
     for (int64_t item = begin; item < end; item++) {
         struct fc_block b = fc_block_at(&plan->blocks, item);
+        int64_t place = fc_block_place(&plan->blocks, item);
         const char *x = run->scratch;
         if (plan->in_place)
             x = fc_at(run, &d->x) +
                 fc_offset(&d->x, b.n, b.g * plan->packing.channels, b.first[0], b.first[1]);
         else
-            gather(plan, run, &b);
+            gather(plan, run, &b, place != last_place);
+        last_place = place;
         for (int64_t row = 0; row < b.size[0]; row += plan->chunk_rows)
             for (int64_t p = 0; p < plan->packing.panels; p++) {
                 struct fc_panel panel = fc_packing_panel(&plan->packing, b.g, p);
@@ -187,7 +176,8 @@ static int reads_in_place(const fc_conv2d_desc *d) {
     const fc_tensor *x = &d->x;
     return d->stride[0] == 1 && d->stride[1] == 1 && d->pad[0] == 0 && d->pad[1] == 0 &&
            x->stride[3] == 1 && x->stride[2] == x->size[3] &&
-           fc_extent(d, 0, d->y.size[2]) <= x->size[2] && fc_extent(d, 1, d->y.size[3]) <= x->size[3];
+           fc_extent(d, 0, d->y.size[2]) <= x->size[2] &&
+           fc_extent(d, 1, d->y.size[3]) <= x->size[3];
 }
 
 /* Blocks of whole rows where a row fits; strips that stay in the second-level cache. */
@@ -197,7 +187,8 @@ static void plan_blocks(struct planar_plan *plan) {
     int64_t planes = plan->packing.channels * plan->phases[0].count * plan->phases[1].count;
     int64_t budget = fc_l2_bytes() / 2 / plan->bytes;
     int64_t q = fc_min(d->y.size[3], FC_PLANAR_BLOCK);
-    while (q > 64 && fc_product(planes * (1 + reach[0]), q + reach[1]) > budget) q = fc_ceil_div(q, 2);
+    while (q > 64 && fc_product(planes * (1 + reach[0]), q + reach[1]) > budget)
+        q = fc_ceil_div(q, 2);
     int64_t rows = budget / fc_max(1, planes * (q + reach[1])) - reach[0];
     if (plan->in_place) {
         q = fc_min(d->y.size[3], FC_PLANAR_BLOCK);
@@ -261,6 +252,7 @@ fc_status fc_add_planar_step(struct fc_program *program, const fc_conv2d_desc *d
     plan_taps(plan);
     int64_t planes = packing->channels * plan->phases[0].count * plan->phases[1].count;
     int64_t strip = plan->in_place ? 0 : fc_product(fc_product(planes, plan->plane), plan->bytes);
+    plan->strip_bytes = strip;
     plan->scratch_output = fc_align(fc_max(strip, 0));
     int64_t output = fc_product(FC_PLANAR_FILTERS * plan->bytes, plan->chunk_rows * plan->pitch);
     struct fc_step step = {

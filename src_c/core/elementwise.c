@@ -27,10 +27,18 @@ static void elementwise_run(const void *plan_, const struct fc_run *run, int64_t
             plan->kernels->activate(d->activation, d->alpha, x, y, count);
             continue;
         }
-        struct fc_copy2d_args in = {.src = x, .src_j = d->x.stride[3], .dst = run->scratch,
-                                    .dst_j = 1, .rows = 1, .columns = count};
-        struct fc_copy2d_args out = {.src = run->scratch, .src_j = 1, .dst = y,
-                                     .dst_j = d->y.stride[3], .rows = 1, .columns = count};
+        struct fc_copy2d_args in = {.src = x,
+                                    .src_j = d->x.stride[3],
+                                    .dst = run->scratch,
+                                    .dst_j = 1,
+                                    .rows = 1,
+                                    .columns = count};
+        struct fc_copy2d_args out = {.src = run->scratch,
+                                     .src_j = 1,
+                                     .dst = y,
+                                     .dst_j = d->y.stride[3],
+                                     .rows = 1,
+                                     .columns = count};
         plan->kernels->copy2d(&in);
         plan->kernels->activate(d->activation, d->alpha, run->scratch, run->scratch, count);
         plan->kernels->copy2d(&out);
@@ -40,8 +48,7 @@ static void elementwise_run(const void *plan_, const struct fc_run *run, int64_t
 fc_status fc_program_add_elementwise(struct fc_program *program, const fc_elementwise_desc *d) {
     fc_status status;
     if ((status = fc_check_tensor(&d->x)) || (status = fc_check_tensor(&d->y))) return status;
-    if (d->x.dtype > FC_FLOAT64 || d->y.dtype != d->x.dtype ||
-        d->activation < FC_IDENTITY ||
+    if (d->x.dtype > FC_FLOAT64 || d->y.dtype != d->x.dtype || d->activation < FC_IDENTITY ||
         d->activation > FC_SILU)
         return FC_ERROR_UNSUPPORTED;
     if (memcmp(d->x.size, d->y.size, sizeof d->x.size)) return FC_ERROR_SHAPE;

@@ -47,9 +47,12 @@ static void run_place(const struct local_plan *plan, const struct fc_run *run, i
         const char *bias = run->scratch + plan->scratch_zero;
         if (fc_present(&d->bias)) bias = fc_at(run, &d->bias) + fc_offset(&d->bias, k, p, q, 0);
         if (w->stride[3] != 1) {
-            struct fc_copy2d_args copy = {.src = row, .src_j = w->stride[3],
-                                          .dst = run->scratch + plan->scratch_row, .dst_j = 1,
-                                          .rows = 1, .columns = plan->depth};
+            struct fc_copy2d_args copy = {.src = row,
+                                          .src_j = w->stride[3],
+                                          .dst = run->scratch + plan->scratch_row,
+                                          .dst_j = 1,
+                                          .rows = 1,
+                                          .columns = plan->depth};
             plan->kernels->copy2d(&copy);
             row = copy.dst;
         }
@@ -83,8 +86,8 @@ static fc_status check(const fc_local2d_desc *d) {
     const fc_tensor *x = &d->x, *w = &d->weight, *y = &d->y, *b = &d->bias;
     if ((status = fc_check_tensor(x)) || (status = fc_check_tensor(w)) ||
         (status = fc_check_tensor(y)) || (fc_present(b) && (status = fc_check_tensor(b))) ||
-        (status = fc_check_window(d->kernel, d->stride, d->dilation, d->pad, x, y->size[2],
-                                  y->size[3])))
+        (status =
+             fc_check_window(d->kernel, d->stride, d->dilation, d->pad, x, y->size[2], y->size[3])))
         return status;
     if (x->dtype > FC_FLOAT64 || w->dtype != x->dtype || y->dtype != x->dtype ||
         (fc_present(b) && b->dtype != x->dtype))

@@ -120,8 +120,8 @@ static void scalar_run(const void *plan_, const struct fc_run *run, int64_t i, i
             char *y = fc_at(run, &d->y) + fc_offset(&d->y, image, c, p, q);
             int64_t *index = NULL;
             if (fc_present(&d->indices))
-                index = (int64_t *)(fc_at(run, &d->indices) +
-                                    fc_offset(&d->indices, image, c, p, q));
+                index =
+                    (int64_t *)(fc_at(run, &d->indices) + fc_offset(&d->indices, image, c, p, q));
             if (d->kind == FC_POOL_MAX)
                 max_of_dtype[d->x.dtype](plan, x, p, q, y, index);
             else if (d->x.dtype == FC_FLOAT32)
@@ -170,9 +170,9 @@ static void channels_last_run(const void *plan_, const struct fc_run *run, int64
             else
                 fill(plan, y, channels, neutral(plan));
             if (d->kind == FC_POOL_AVERAGE)
-                plan->kernels->divide(
-                    y, one, 0, (double)divisor_part(d, 0, p) * (double)divisor_part(d, 1, q),
-                    channels);
+                plan->kernels->divide(y, one, 0,
+                                      (double)divisor_part(d, 0, p) * (double)divisor_part(d, 1, q),
+                                      channels);
         }
     }
 }

@@ -32,8 +32,8 @@ typedef enum fc_status {
     FC_ERROR_OVERFLOW = 3,    /* a product of sizes exceeds the address space */
     FC_ERROR_MEMORY = 4,      /* planning could not allocate */
     FC_ERROR_UNSUPPORTED = 5, /* a dtype, activation or algorithm that this operator lacks */
-    FC_ERROR_ISA = 6,         /* instruction set unknown, not compiled in, or not run by this machine */
-    FC_ERROR_WORKSPACE = 7    /* the workspace is missing or too small */
+    FC_ERROR_ISA = 6, /* instruction set unknown, not compiled in, or not run by this machine */
+    FC_ERROR_WORKSPACE = 7 /* the workspace is missing or too small */
 } fc_status;
 
 const char *fc_status_message(fc_status status);
@@ -108,9 +108,10 @@ typedef enum fc_pool_kind { FC_POOL_MAX = 0, FC_POOL_AVERAGE = 1 } fc_pool_kind;
  * Average: y = sum / divisor, the divisor being divisor_override if that is not 0, else the number
  * of the window's elements inside the image, or inside the padded image with count_include_pad. */
 typedef struct fc_pool2d_desc {
-    fc_tensor x;       /* n, c, h, w */
-    fc_tensor y;       /* n, c, p, q */
-    fc_tensor indices; /* int64: h*W + w of the maximum, first among equals; slot FC_NO_SLOT: none */
+    fc_tensor x; /* n, c, h, w */
+    fc_tensor y; /* n, c, p, q */
+    fc_tensor
+        indices; /* int64: h*W + w of the maximum, first among equals; slot FC_NO_SLOT: none */
     int64_t kernel[2], stride[2], dilation[2];
     int64_t pad[4]; /* top, left, bottom, right */
     int64_t divisor_override;
@@ -122,8 +123,8 @@ typedef struct fc_pool2d_desc {
  * fold: the adjoint: x = sum of the columns that unfold would read there.
  * columns has axes n, c*R*S, p*Q (the fourth is of size 1). */
 typedef struct fc_columns_desc {
-    fc_tensor x;       /* n, c, h, w */
-    fc_tensor columns; /* n, c*R*S, P*Q, 1 */
+    fc_tensor x;                                                  /* n, c, h, w */
+    fc_tensor columns;                                            /* n, c*R*S, P*Q, 1 */
     int64_t kernel[2], stride[2], pad[2], dilation[2], output[2]; /* output: P, Q */
 } fc_columns_desc;
 

@@ -20,16 +20,20 @@ FC_INLINE v64 v64_fma(v64 a, v64 b, v64 c) {
 
 /* b where the operands are unordered or equal */
 FC_INLINE v32 v32_max(v32 a, v32 b) {
-    return (v32)vbslq_f32(vcgtq_f32((float32x4_t)a, (float32x4_t)b), (float32x4_t)a, (float32x4_t)b);
+    return (v32)vbslq_f32(vcgtq_f32((float32x4_t)a, (float32x4_t)b), (float32x4_t)a,
+                          (float32x4_t)b);
 }
 FC_INLINE v64 v64_max(v64 a, v64 b) {
-    return (v64)vbslq_f64(vcgtq_f64((float64x2_t)a, (float64x2_t)b), (float64x2_t)a, (float64x2_t)b);
+    return (v64)vbslq_f64(vcgtq_f64((float64x2_t)a, (float64x2_t)b), (float64x2_t)a,
+                          (float64x2_t)b);
 }
 FC_INLINE v32 v32_min(v32 a, v32 b) {
-    return (v32)vbslq_f32(vcltq_f32((float32x4_t)a, (float32x4_t)b), (float32x4_t)a, (float32x4_t)b);
+    return (v32)vbslq_f32(vcltq_f32((float32x4_t)a, (float32x4_t)b), (float32x4_t)a,
+                          (float32x4_t)b);
 }
 FC_INLINE v64 v64_min(v64 a, v64 b) {
-    return (v64)vbslq_f64(vcltq_f64((float64x2_t)a, (float64x2_t)b), (float64x2_t)a, (float64x2_t)b);
+    return (v64)vbslq_f64(vcltq_f64((float64x2_t)a, (float64x2_t)b), (float64x2_t)a,
+                          (float64x2_t)b);
 }
 
 #include "isa/simd_copyn.h"

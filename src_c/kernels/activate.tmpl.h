@@ -57,9 +57,7 @@ FC_INLINE V V_(exp)(V x) {
     return sum * low * high;
 }
 
-FC_INLINE V V_(sigmoid)(V x) {
-    return V_(set1)(1) / (V_(set1)(1) + V_(exp)(-x));
-}
+FC_INLINE V V_(sigmoid)(V x) { return V_(set1)(1) / (V_(set1)(1) + V_(exp)(-x)); }
 
 FC_INLINE V V_(activation)(const int kind, V x, V alpha) {
     const V zero = V_(set1)(0), six = V_(set1)(6);
@@ -78,8 +76,7 @@ FC_INLINE void FC_NAME(activate_kind)(const int kind, double alpha, const T *x, 
                                       ptrdiff_t count) {
     V slope = V_(set1)((T)alpha);
     ptrdiff_t i = 0;
-    for (; i + VL <= count; i += VL)
-        V_(store)(y + i, V_(activation)(kind, V_(load)(x + i), slope));
+    for (; i + VL <= count; i += VL) V_(store)(y + i, V_(activation)(kind, V_(load)(x + i), slope));
     if (i < count)
         V_(storen)(y + i, V_(activation)(kind, V_(loadn)(x + i, count - i), slope), count - i);
 }

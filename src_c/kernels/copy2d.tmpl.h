@@ -38,8 +38,8 @@ static void FC_NAME(transpose)(const T *src, ptrdiff_t src_i, T *dst, ptrdiff_t 
         ptrdiff_t j = 0;
         if (m == VL)
             for (; j + VL <= columns; j += VL)
-                FC_NAME(transpose_block)(src + i * src_i + j, src_i, dst + i + j * dst_j, dst_j,
-                                         VL, VL);
+                FC_NAME(transpose_block)(src + i * src_i + j, src_i, dst + i + j * dst_j, dst_j, VL,
+                                         VL);
         for (; j < columns; j += VL)
             FC_NAME(transpose_block)(src + i * src_i + j, src_i, dst + i + j * dst_j, dst_j, m,
                                      columns - j < VL ? columns - j : VL);
@@ -55,15 +55,20 @@ static void FC_NAME(copy_rows)(const T *src, ptrdiff_t src_i, T *dst, ptrdiff_t 
     }
 }
 
-/* Every second element: the even lanes of two loads, which end one element past the last needed. */
+/* n <= VL elements, every second from p: reads the first 2n - 1 and no more. */
+FC_INLINE V V_(load_every_second)(const T *p, ptrdiff_t n) {
+    ptrdiff_t needed = 2 * n - 1;
+    V low = V_(load_some)(p, needed);
+    return V_(even)(low, needed > VL ? V_(loadn)(p + VL, needed - VL) : low);
+}
+
 static void FC_NAME(copy_every_second)(const T *src, ptrdiff_t src_i, T *dst, ptrdiff_t dst_i,
                                        ptrdiff_t rows, ptrdiff_t columns) {
-    for (ptrdiff_t i = 0; i < rows; i++, src += src_i, dst += dst_i) {
-        ptrdiff_t j = 0;
-        for (; j + VL < columns; j += VL)
-            V_(store)(dst + j, V_(even)(V_(load)(src + 2 * j), V_(load)(src + 2 * j + VL)));
-        for (; j < columns; j++) dst[j] = src[2 * j];
-    }
+    for (ptrdiff_t i = 0; i < rows; i++, src += src_i, dst += dst_i)
+        for (ptrdiff_t j = 0; j < columns; j += VL)
+            V_(store_some)(dst + j,
+                           V_(load_every_second)(src + 2 * j, columns - j < VL ? columns - j : VL),
+                           columns - j);
 }
 
 static void FC_NAME(copy2d)(const struct fc_copy2d_args *a) {

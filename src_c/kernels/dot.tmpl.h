@@ -10,6 +10,7 @@ FC_INLINE T V_(sum)(V v) {
 static void FC_NAME(dot)(const void *a, const void *b, ptrdiff_t count, const void *bias, void *y) {
     const T *p = (const T *)a, *q = (const T *)b;
     V acc[4];
+    count_call();
 #pragma GCC unroll 4
     for (int v = 0; v < 4; v++) acc[v] = V_(set1)(0);
     ptrdiff_t i = 0;

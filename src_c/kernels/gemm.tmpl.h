@@ -17,11 +17,12 @@ FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, cons
     const T *x = (const T *)a->x;
     const T *w = (const T *)a->w;
     const ptrdiff_t *pixel = a->pixel + first;
+    const T *bias = (const T *)a->bias;
     V acc[FC_MAX_TILE_PIXELS][FC_MAX_TILE_VECTORS];
-#pragma GCC unroll 8
-    for (int i = 0; i < pixels; i++)
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++) acc[i][v] = V_(set1)(0);
+    for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 8
+        for (int i = 0; i < pixels; i++) acc[i][v] = V_(load)(bias + v * VL);
 
     for (ptrdiff_t t = 0; t < a->runs; t++) {
         const T *p[FC_MAX_TILE_PIXELS];
@@ -40,16 +41,14 @@ FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, cons
         }
     }
 
-    const T *bias = (const T *)a->bias;
     T *y = (T *)a->y + first * a->ldy;
     V lo = V_(set1)((T)a->lo), hi = V_(set1)((T)a->hi);
     ptrdiff_t tail = a->filters - (vectors - 1) * VL;
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) {
-        V b = V_(load)(bias + v * VL);
 #pragma GCC unroll 8
         for (int i = 0; i < pixels; i++) {
-            V out = V_(min)(hi, V_(max)(lo, acc[i][v] + b));
+            V out = V_(min)(hi, V_(max)(lo, acc[i][v]));
             if (v < vectors - 1 || tail >= VL)
                 V_(store)(y + i * a->ldy + v * VL, out);
             else
@@ -76,8 +75,8 @@ FC_INLINE void FC_NAME(panel)(const struct fc_gemm_args *a, const int vectors) {
     case n: \
         if (FC_TILE_PIXELS(vectors) >= n) FC_NAME(tile)(a, first, n, vectors); \
         break;
-        FC_TILE_CASE(7)
-        FC_TILE_CASE(8)
+            FC_TILE_CASE(7)
+            FC_TILE_CASE(8)
 #undef FC_TILE_CASE
         }
         first += pixels;

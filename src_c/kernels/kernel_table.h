@@ -138,9 +138,9 @@ typedef void (*fc_dot_fn)(const void *a, const void *b, ptrdiff_t count, const v
 typedef double (*fc_fma_peak_fn)(int64_t iterations);
 
 struct fc_kernel_set {
-    ptrdiff_t lanes;                                  /* VL: elements in a vector */
-    ptrdiff_t tile_vectors;                           /* widest filter panel, in vectors */
-    ptrdiff_t tile_pixels[FC_MAX_TILE_VECTORS + 1];   /* pixels in a tile of so many vectors */
+    ptrdiff_t lanes;                                /* VL: elements in a vector */
+    ptrdiff_t tile_vectors;                         /* widest filter panel, in vectors */
+    ptrdiff_t tile_pixels[FC_MAX_TILE_VECTORS + 1]; /* pixels in a tile of so many vectors */
     fc_gemm_fn gemm;
     fc_planar_fn planar;
     fc_copy2d_fn copy2d;

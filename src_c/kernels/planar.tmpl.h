@@ -21,7 +21,7 @@ FC_INLINE void FC_NAME(planar_tile)(const struct fc_planar_args *a, ptrdiff_t fi
 #pragma GCC unroll 8
     for (int i = 0; i < filters; i++)
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++) acc[i][v] = V_(set1)(0);
+        for (int v = 0; v < vectors; v++) acc[i][v] = V_(set1)(((const T *)a->bias)[i]);
 
     for (ptrdiff_t t = 0; t < a->taps; t++, w += filters) {
         const T *p = x + a->tap[t];
@@ -40,11 +40,10 @@ FC_INLINE void FC_NAME(planar_tile)(const struct fc_planar_args *a, ptrdiff_t fi
     V lo = V_(set1)((T)a->lo), hi = V_(set1)((T)a->hi);
 #pragma GCC unroll 8
     for (int i = 0; i < filters; i++) {
-        V b = V_(set1)(((const T *)a->bias)[i]);
         T *y = (T *)a->y + i * a->ldy + first;
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
-            V out = V_(min)(hi, V_(max)(lo, acc[i][v] + b));
+            V out = V_(min)(hi, V_(max)(lo, acc[i][v]));
             if (masked)
                 V_(storen)(y, out, lanes);
             else

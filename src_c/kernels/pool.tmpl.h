@@ -40,33 +40,28 @@ FC_INLINE T FC_NAME(reduce_scalar)(const enum fc_reduce_op op, T a, T b) {
     return a > b || a != a ? a : b;
 }
 
-/* Strides 1 and 2 in vectors (2: even and odd lanes of two loads), what is left in scalars. */
+/* Strides 1 and 2 in vectors, others in scalars. */
 FC_INLINE void FC_NAME(reduce_row_op)(const enum fc_reduce_op op, const T *x, ptrdiff_t taps,
                                       ptrdiff_t dilation, ptrdiff_t stride, T *y, ptrdiff_t count) {
-    ptrdiff_t q = 0;
-    if (stride == 1) {
-        for (; q + VL <= count; q += VL) {
-            V acc = V_(load)(x + q);
+    if (stride > 2) {
+        for (ptrdiff_t q = 0; q < count; q++) {
+            T acc = x[q * stride];
             for (ptrdiff_t s = 1; s < taps; s++)
-                acc = V_(reduce)(op, acc, V_(load)(x + q + s * dilation));
-            V_(store)(y + q, acc);
+                acc = FC_NAME(reduce_scalar)(op, acc, x[q * stride + s * dilation]);
+            y[q] = acc;
         }
-    } else if (stride == 2) {
-        /* the second load of tap s ends at 2*(q + VL) - 1 + s*dilation, one past what is needed */
-        for (; q + VL < count; q += VL) {
-            V acc = V_(even)(V_(load)(x + 2 * q), V_(load)(x + 2 * q + VL));
-            for (ptrdiff_t s = 1; s < taps; s++) {
-                const T *p = x + 2 * q + s * dilation;
-                acc = V_(reduce)(op, acc, V_(even)(V_(load)(p), V_(load)(p + VL)));
-            }
-            V_(store)(y + q, acc);
-        }
+        return;
     }
-    for (; q < count; q++) {
-        T acc = x[q * stride];
-        for (ptrdiff_t s = 1; s < taps; s++)
-            acc = FC_NAME(reduce_scalar)(op, acc, x[q * stride + s * dilation]);
-        y[q] = acc;
+    for (ptrdiff_t q = 0; q < count; q += VL) {
+        ptrdiff_t n = count - q < VL ? count - q : VL;
+        const T *p = x + q * stride;
+        V acc = stride == 1 ? V_(load_some)(p, n) : V_(load_every_second)(p, n);
+        for (ptrdiff_t s = 1; s < taps; s++) {
+            p += dilation;
+            V next = stride == 1 ? V_(load_some)(p, n) : V_(load_every_second)(p, n);
+            acc = V_(reduce)(op, acc, next);
+        }
+        V_(store_some)(y + q, acc, n);
     }
 }
 

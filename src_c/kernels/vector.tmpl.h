@@ -27,18 +27,12 @@ FC_INLINE V V_(odd)(V a, V b) {
     return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
 }
 #elif FC_VECTOR_BYTES * 8 / FC_BITS == 8
-FC_INLINE V V_(zip_lo)(V a, V b) {
-    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-}
+FC_INLINE V V_(zip_lo)(V a, V b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
 FC_INLINE V V_(zip_hi)(V a, V b) {
     return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
-FC_INLINE V V_(even)(V a, V b) {
-    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
-}
-FC_INLINE V V_(odd)(V a, V b) {
-    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
-}
+FC_INLINE V V_(even)(V a, V b) { return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14); }
+FC_INLINE V V_(odd)(V a, V b) { return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
 #elif FC_VECTOR_BYTES * 8 / FC_BITS == 4
 FC_INLINE V V_(zip_lo)(V a, V b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
 FC_INLINE V V_(zip_hi)(V a, V b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
