@@ -109,7 +109,7 @@ def image(key: Key, name: str, data_format: str, *, nonempty: bool = True) -> Vi
         shape = (shape[0], shape[3], shape[1], shape[2])
         strides = (strides[0], strides[3], strides[1], strides[2])
     if prod(shape) > MOST_BYTES:
-        raise ShapeError(f"{name}: expected fewer than 2**47 elements, got shape {key[1]}")
+        raise ShapeError(f"{name}: shape {key[1]} is too large: expected at most 2**47 elements")
     if nonempty and 0 in shape[1:]:
         raise ShapeError(f"{name}: expected at least one channel, row and column, got {key[1]}")
     return View(key, shape, strides)  # type: ignore[arg-type]
