@@ -1,7 +1,7 @@
 """Fixtures, the state that every test starts from, and hypothesis' fixed seeds.
 
-`tests/` is no package on purpose: pytest then puts this folder alone on `sys.path`, so that the suite
-tests whichever fastconv is installed, be it the checkout, a wheel or a sanitizer build.
+`tests/` is no package on purpose: pytest then puts this folder alone on `sys.path`, so that the
+suite tests whichever fastconv is installed, be it the checkout, a wheel or a sanitizer build.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def _same_start() -> Iterator[None]:
     """Poison every workspace; put back threads, instruction set and algorithm afterwards."""
     isa = fastconv.show_config()["isa"]
     _native.set_workspace_fill(NAN_BYTES)
-    with fastconv.threads(fastconv.get_num_threads()):
-        yield
+    default = _native.get_thread_default()
+    yield
+    _native.set_thread_default(default)
     _native.set_workspace_fill(-1)
     _native.set_cpu_limit(0)
     fastconv.set_algorithm("auto")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import reference as ref
-from cases import CONVS, DTYPES, FILTERS, PIXELS, POOLS, ConvCase, exact
+from cases import CONVS, DTYPES, FILTERS, NETWORKS, PIXELS, POOLS, ConvCase, PoolCase, exact
 from reference import Array
 
 import fastconv
@@ -103,8 +103,8 @@ def convolve(case: ConvCase, dtype: str, side: str, algorithm: str, layout: str)
         bias,
         **case.geometry,
         out=out,
-        data_format=layout,  # type: ignore[arg-type]
-        algorithm=algorithm,  # type: ignore[arg-type]
+        data_format=layout,
+        algorithm=algorithm,
     )
     same(out, expected)
 
@@ -169,7 +169,7 @@ def integers(isa: str, dtype: str, side: str) -> None:
     """max_pool2d of integers of each width (`dtype` picks half of them)."""
     kinds = ("int8", "int16", "int32") if dtype == "float32" else ("uint8", "int64")
     for kind in kinds:
-        for case in POOLS:
+        for case in POOLS[:35]:
             x = case.normals("float64").astype(kind)
             if x.size:
                 announce(isa, kind, side, case)
@@ -178,6 +178,35 @@ def integers(isa: str, dtype: str, side: str) -> None:
                 out = guarded.empty(values.shape, kind, side)
                 functional.max_pool2d(guarded.copy(x, side), **case.geometry, out=out)
                 same(out, values)
+
+
+def views(isa: str, dtype: str, side: str) -> None:
+    """Reversed and transposed arrays, whose first element lies at the far end of their memory."""
+    cases: list[ConvCase | PoolCase] = [*NETWORKS, *POOLS[:20]]
+    for case in cases:
+        if "empty" in case.name:
+            continue
+        for reverse in (True, False):
+            announce(isa, dtype, side, case, "reversed" if reverse else "transposed")
+            guarded.reset()
+            if isinstance(case, ConvCase):
+                arrays = [turned(a, side, reverse) for a in case.integers(dtype) if a is not None]
+                expected = exact(case)
+            else:
+                arrays = [turned(case.normals(dtype), side, reverse)]
+                expected, _ = ref.max_pool2d(arrays[0], **case.geometry)
+            convolves = isinstance(case, ConvCase)
+            function: Any = functional.conv2d if convolves else functional.max_pool2d
+            out = turned(np.zeros(expected.shape, dtype), side, reverse)
+            same(function(*arrays, **case.geometry, out=out), expected)
+
+
+def turned(values: Array, side: str, reverse: bool) -> Array:
+    """Return `values` at a guard page, with negative strides or with axes in another order."""
+    if reverse:
+        flip = (slice(None, None, -1),) * values.ndim
+        return guarded.copy(values[flip], side)[flip]
+    return guarded.copy(values.T, side).T
 
 
 def columns(isa: str, dtype: str, side: str) -> None:
@@ -245,7 +274,7 @@ def overrun(isa: str, dtype: str, side: str) -> None:
 
 
 FAMILIES: dict[str, Callable[[str, str, str], None]] = {
-    f.__name__: f for f in (conv2d, tiles, pools, integers, columns, dense, overrun)
+    f.__name__: f for f in (conv2d, tiles, pools, views, integers, columns, dense, overrun)
 }
 
 

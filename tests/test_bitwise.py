@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -34,8 +35,9 @@ def ran_with(threads: int) -> bool:
     return bool(_native.last_num_threads() == threads)
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "im2col"])
-@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize(
+    ("layout", "algorithm"), [("NCHW", "direct"), ("NHWC", "direct"), ("NCHW", "im2col")]
+)
 @pytest.mark.parametrize("case", LARGE, ids=str)
 @pytest.mark.usefixtures("eight_threads")
 def test_convolution_by_any_team(
@@ -52,6 +54,7 @@ def test_convolution_by_any_team(
     assert len(set(answers.values())) == 1
 
 
+@functools.cache
 def _operators(dtype: str) -> dict[str, Callable[[int], Any]]:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((3, 67, 57, 59)).astype(dtype)
@@ -61,6 +64,7 @@ def _operators(dtype: str) -> dict[str, Callable[[int], Any]]:
     local = rng.standard_normal((33, 19, 19, 171)).astype(dtype)
     wide = rng.standard_normal((3001, 257)).astype(dtype)
     image = np.ascontiguousarray(x[:2, :19, :21, :21])
+    rows_of_images = np.concatenate([x, x, x])
     return {
         "max_pool2d": lambda n: max_pool2d(x, 3, 2, 1, num_threads=n),
         "max_pool2d-indices": lambda n: max_pool2d(x, 3, 2, 1, return_indices=True, num_threads=n)[
@@ -72,7 +76,7 @@ def _operators(dtype: str) -> dict[str, Callable[[int], Any]]:
         "fold": lambda n: fold(columns, (57, 59), 3, padding=1, num_threads=n),
         "linear": lambda n: linear(rows, w, b, num_threads=n),
         "linear-one-row": lambda n: linear(rows[:1], w, b, num_threads=n),
-        "relu": lambda n: relu(x, num_threads=n),
+        "relu": lambda n: relu(rows_of_images, num_threads=n),
         "softmax": lambda n: softmax(wide, -1, num_threads=n),
         "softmax-first-axis": lambda n: softmax(wide, 0, num_threads=n),
         "locally_connected2d": lambda n: locally_connected2d(
@@ -103,14 +107,14 @@ def test_teams_larger_than_the_work(case: ConvCase, threads: int, dtype: str) ->
     assert team.tobytes() == alone.tobytes()
 
 
-@pytest.mark.parametrize("algorithm", ["auto", "direct", "im2col"])
+@pytest.mark.parametrize("algorithm", ["auto", "im2col"])
 @pytest.mark.parametrize("case", NETWORKS[:-1], ids=str)
 def test_batch_splits(case: ConvCase, algorithm: Any, dtype: str, isa: str) -> None:
     _, w, b = case.normals(dtype)
     rng = np.random.default_rng(7)
     x = rng.standard_normal((5, case.c, case.h, case.w)).astype(dtype)
     whole = conv2d(x, w, b, **case.geometry, algorithm=algorithm)
-    for pieces in ([1, 2, 3, 4], [2], [4]):
+    for pieces in ([1, 2, 3, 4], [2]):
         parts = [
             conv2d(part, w, b, **case.geometry, algorithm=algorithm) for part in np.split(x, pieces)
         ]

@@ -28,13 +28,14 @@ V1_PLAIN = "30 24 0:27 / /sys/fs/cgroup/cpu rw shared:15 - cgroup cgroup rw,cpu\
     [
         ("200000 100000", 2),
         ("100000 100000", 1),
-        ("50000 100000", 1),
+        ("50000 100000", 0.5),
+        ("150000 100000", 1.5),
         ("800000 100000", 8),
-        ("25000 50000", 1),
+        ("25000 50000", 0.5),
         ("max 100000", None),
     ],
 )
-def test_version_2(text: str, expected: int | None, tmp_path: Path) -> None:
+def test_version_2(text: str, expected: float | None, tmp_path: Path) -> None:
     root = tree(
         tmp_path,
         {
@@ -91,13 +92,13 @@ def test_version_2_with_a_path_of_the_host(tmp_path: Path) -> None:
     [
         ("200000", "100000", 2),
         ("-1", "100000", None),
-        ("50000", "100000", 1),
+        ("50000", "100000", 0.5),
         ("30000", "10000", 3),
     ],
 )
 @pytest.mark.parametrize("folder", ["cpu", "cpu,cpuacct"])
 def test_version_1(
-    quota: str, period: str, expected: int | None, folder: str, tmp_path: Path
+    quota: str, period: str, expected: float | None, folder: str, tmp_path: Path
 ) -> None:
     root = tree(
         tmp_path,
@@ -141,7 +142,20 @@ def test_version_1_inside_a_container(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "max", "nonsense", "100000", "a b", "100000 0", "-5 100000", "\x00\xff"]
+    "text",
+    [
+        "",
+        "max",
+        "nonsense",
+        "100000",
+        "a b",
+        "100000 0",
+        "-5 100000",
+        "nan 100000",
+        "inf 100000",
+        "1 nan",
+        "\x00\xff",
+    ],
 )
 def test_broken_files_mean_no_limit(text: str, tmp_path: Path) -> None:
     root = tree(
@@ -166,4 +180,4 @@ def test_no_cgroups_at_all(tmp_path: Path) -> None:
 
 def test_this_machine() -> None:
     limit = cgroup_cpu_limit()
-    assert limit is None or limit >= 1
+    assert limit is None or limit > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,8 +143,9 @@ def test_layout_does_not_matter(name: str, layout: Any, dtype: str, isa: str) ->
     ]:
         before = [a.tobytes() for a in changed]
         for y, z in zip(run(name, changed), expected, strict=True):
-            assert y.dtype == z.dtype
-            assert y.dtype.isnative
+            if name != "flatten":  # a view
+                assert y.dtype == z.dtype
+                assert y.dtype.isnative
             np.testing.assert_array_equal(y, z)
         assert [a.tobytes() for a in changed] == before
 
@@ -194,7 +196,11 @@ def test_memory_mapped_files(name: str, dtype: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(y, z)
 
 
-WITH_OUT = [n for n in OPERATORS if n not in ("unfold", "fold", "flatten", "max_pool2d-indices")]
+WITH_OUT = [
+    n
+    for n, (function, *_) in OPERATORS.items()
+    if "out" in inspect.signature(function).parameters and n != "max_pool2d-indices"
+]
 
 
 @pytest.mark.parametrize("layout", [fortran, reversed_axes, last_axis_first, every_other])

