@@ -134,7 +134,8 @@ def conv2d(
     n, _, r, s, p, q = view.shape
     k, depth = weight.shape[:2]
     columns = view.reshape(n, groups, depth * r * s, p * q)
-    y = np.matmul(weight.reshape(groups, k // groups, -1), columns).reshape(n, k, p, q)
+    filters = weight.reshape(groups, k // groups, -1)
+    y: NDArray[Float] = np.matmul(filters, columns).reshape(n, k, p, q)
     if bias is not None:
         y += bias[:, None, None]
     return y
@@ -253,7 +254,8 @@ def relu(x: NDArray[Float]) -> NDArray[Float]:
     >>> baseline.relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    return np.maximum(x, 0, out=x)
+    np.maximum(x, 0, out=x)
+    return x
 
 
 def linear(
@@ -282,7 +284,7 @@ def linear(
     >>> baseline.linear(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.array([5.0]))
     array([[16.]])
     """
-    y = x @ weight.T
+    y: NDArray[Float] = x @ weight.T
     if bias is not None:
         y += bias
     return y

