@@ -273,7 +273,7 @@ def _merged(
 
 
 @plan_cache
-def elementwise(x_key: Key, out: Key, activation: str) -> _native.Program | None:
+def elementwise(x_key: Key, out: Key | None, activation: str) -> _native.Program | None:
     """Build the program of an element-wise function; None if the axes do not merge into four."""
     check_floating(x_key, "input")
     y_key = output_key(x_key[0], x_key[1], out)

@@ -130,14 +130,15 @@ def relu(input: Array, *, out: Array | None = None, num_threads: int | None = No
     """
     x, key = _native.describe(input, "input")
     check_floating(key, "input")
-    if out is None:
-        target: Array = np.empty_like(x, subok=False)
-    else:
-        check_out(out, *(() if out is input else (x,)), shape=key[1])
-        target = out
-    program = _plans.elementwise(key, _native.describe(target, "out")[1], "relu")
+    if out is None and not x.flags.c_contiguous:
+        out = np.empty_like(x, subok=False)  # the input's memory order
+    o_key = None
+    if out is not None:
+        o_key = check_out(out, *(() if out is input else (x,)), shape=key[1])
+    program = _plans.elementwise(key, o_key, "relu")
     if program is not None:
-        return program.run((x,), (target,), num_threads)  # type: ignore[no-any-return]
+        return program.run((x,), None if out is None else (out,), num_threads)  # type: ignore[no-any-return]
+    target = np.empty(key[1], x.dtype) if out is None else out
     flat = relu(np.ascontiguousarray(x).reshape(-1), num_threads=num_threads)
     target[...] = flat.reshape(key[1])
     return target
