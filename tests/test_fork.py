@@ -30,8 +30,10 @@ PRELUDE = """
             return one + two + layer(x).tobytes()
     def right(threads):
         return answers(threads) == expected
+    def ran(threads):
+        return _native.last_num_threads() == (threads if _native.has_openmp() else 1)
     expected = answers(4)
-    assert _native.last_num_threads() == 4
+    assert ran(4)
 """
 
 FORK = (
@@ -58,7 +60,7 @@ def test_fifty_forks() -> None:
     for i in range(50):
         code = forked(lambda: right(1 + i % 5) and right(2))
         assert code == 0, f"child {i} ended with {code}"
-        assert right(3) and _native.last_num_threads() == 3, "the parent keeps its team"
+        assert right(3) and ran(3), "the parent keeps its team"
     """
     )
 
@@ -148,7 +150,7 @@ def test_fifty_fork_pools() -> None:
         with context.Pool(2) as pool:
             results = pool.map_async(right, [1, 2, 3, 4]).get(timeout=60)
         assert results == [True] * 4, (i, results)
-    assert right(4) and _native.last_num_threads() == 4
+    assert right(4) and ran(4)
     """
     )
 

@@ -16,6 +16,7 @@ X = np.ones((1, 64, 56, 56), np.float32)
 W = np.ones((64, 64, 3, 3), np.float32)
 
 pytestmark = pytest.mark.usefixtures("eight_threads")
+needs_teams = pytest.mark.skipif(not _native.has_openmp(), reason="built without OpenMP")
 
 
 def team(num_threads: int | None = None) -> int:
@@ -24,6 +25,7 @@ def team(num_threads: int | None = None) -> int:
     return int(_native.last_num_threads())
 
 
+@needs_teams
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8])
 def test_call_argument(n: int) -> None:
     set_num_threads(4)
@@ -33,6 +35,7 @@ def test_call_argument(n: int) -> None:
     assert team(np.int64(n)) == n  # type: ignore[arg-type]
 
 
+@needs_teams
 @pytest.mark.parametrize("n", [1, 2, 3, 8])
 def test_set_num_threads(n: int) -> None:
     set_num_threads(n)
@@ -43,6 +46,7 @@ def test_set_num_threads(n: int) -> None:
     assert "set_num_threads" in config["num_threads_reason"]
 
 
+@needs_teams
 def test_context_manager_nests_and_restores() -> None:
     set_num_threads(4)
     with threads(2):
@@ -55,6 +59,7 @@ def test_context_manager_nests_and_restores() -> None:
     assert get_num_threads() == team() == 4
 
 
+@needs_teams
 def test_context_manager_restores_after_an_exception() -> None:
     set_num_threads(3)
 
@@ -86,6 +91,7 @@ def test_what_is_no_count_raises(wrong: Any) -> None:
     assert get_num_threads() == before
 
 
+@needs_teams
 def test_never_more_than_the_machine_gives() -> None:
     _native.set_cpu_limit(3)
     set_num_threads(8)
@@ -113,6 +119,7 @@ PRELUDE = """
 """
 
 
+@needs_teams
 def test_environment_variable() -> None:
     code = (
         PRELUDE
@@ -124,6 +131,7 @@ def test_environment_variable() -> None:
         assert "FASTCONV_NUM_THREADS" in " ".join(reason)
 
 
+@needs_teams
 def test_environment_variable_comes_before_openmps() -> None:
     code = PRELUDE + "    _native.set_cpu_limit(8); print(get_num_threads(), team())"
     assert check(code, FASTCONV_NUM_THREADS="3", OMP_NUM_THREADS="5").split() == ["3", "3"]
@@ -141,6 +149,7 @@ def test_bad_environment_variable_raises(wrong: str) -> None:
     assert wrong in last
 
 
+@needs_teams
 def test_threadpoolctl_sees_and_limits_fastconv() -> None:
     pytest.importorskip("threadpoolctl")
     code = (
@@ -166,6 +175,7 @@ def test_threadpoolctl_sees_and_limits_fastconv() -> None:
     check(code, OMP_NUM_THREADS="7")
 
 
+@needs_teams
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_affinity_caps_the_count() -> None:
     code = (
@@ -192,6 +202,7 @@ def test_default_is_what_the_process_may_use() -> None:
     assert reason
 
 
+@needs_teams
 def test_idle_threads_use_no_processor_time() -> None:
     """After a call has ended its team sleeps: processor time stands (almost) still."""
     code = (
@@ -210,6 +221,7 @@ def test_idle_threads_use_no_processor_time() -> None:
     check(code)
 
 
+@needs_teams
 def test_count_belongs_to_the_thread_or_to_all() -> None:
     """The context manager of one Python thread does not reach another that is running."""
     import threading
@@ -231,3 +243,11 @@ def test_config_is_readable() -> None:
         assert key.replace("_", " ") in repr(config).replace("_", " ")
     assert config["version"] == fastconv.__version__
     assert len(repr(config).splitlines()) > 5
+
+
+@pytest.mark.skipif(_native.has_openmp(), reason="built with OpenMP")
+def test_serial_build_says_so() -> None:
+    config = fastconv.show_config()
+    assert config["openmp"] is False
+    assert config["num_threads"] == team(8) == 1
+    assert "without OpenMP" in config["num_threads_reason"]
