@@ -2,7 +2,8 @@
  *
  * Rows of a block are one long row: a padded strip's rows follow each other at one pitch, so that
  * output (p, q) is element p*pitch + q of a single run, for every tap at a fixed offset; the few
- * elements between two rows are computed and dropped. Strides are split by phase: the strip keeps
+ * elements between two rows are computed and dropped. Where whole vectors make up a row, vectors keep
+ * to rows instead: nothing is dropped, and results go straight to y. Strides are split by phase: the strip keeps
  * input row h as row h / stride of phase h % stride, and each tap reads one phase at unit stride.
  *
  *   strip[channel][phase row][phase column][row][pitch]
@@ -38,7 +39,9 @@ struct planar_plan {
     double lo, hi;
     int64_t taps;
     ptrdiff_t *tap;
-    int64_t memory[]; /* phases' values, then taps */
+    int by_rows;            /* vectors keep to rows and are stored straight into y */
+    ptrdiff_t *x_at, *y_at; /* where the vectors of a chunk start */
+    int64_t memory[];       /* phases' values, taps, x_at, y_at */
 };
 
 /* ---- running ---- */
@@ -86,6 +89,25 @@ static void gather(const struct planar_plan *plan, const struct fc_run *run,
     }
 }
 
+/* Results of one tile of filters go from scratch to where they belong. */
+static void write_rows(const struct planar_plan *plan, const char *from, int64_t ld, char *y,
+                       int64_t rows, int64_t columns, int64_t filters) {
+    const fc_conv2d_desc *d = &plan->desc;
+    for (int64_t k = 0; k < filters; k++) {
+        struct fc_copy2d_args copy = {
+            .src = from + k * ld * plan->bytes,
+            .src_i = plan->pitch,
+            .src_j = 1,
+            .dst = y + k * d->y.stride[1] * plan->bytes,
+            .dst_i = d->y.stride[2],
+            .dst_j = d->y.stride[3],
+            .rows = rows,
+            .columns = columns,
+        };
+        plan->kernels->copy2d(&copy);
+    }
+}
+
 /* Rows [first, first + rows) of the block, one tile of filters. */
 static void run_rows(const struct planar_plan *plan, const struct fc_run *run,
                      const struct fc_block *b, const char *x, int64_t first, int64_t rows,
@@ -95,40 +117,30 @@ static void run_rows(const struct planar_plan *plan, const struct fc_run *run,
     char *y = fc_at(run, &d->y) + fc_offset(&d->y, b->n,
                                             b->g * plan->packing.filters + panel->first_filter,
                                             b->first[0] + first, b->first[1]);
-    int64_t count = (rows - 1) * plan->pitch + b->size[1];
-    int straight = d->y.stride[3] == 1 &&
-                   (rows == 1 || (plan->pitch == b->size[1] && d->y.stride[2] == plan->pitch));
+    int64_t lanes = plan->kernels->lanes;
+    int64_t count = plan->by_rows ? rows * b->size[1] : (rows - 1) * plan->pitch + b->size[1];
     struct fc_planar_args planar = {
         .x = x + first * plan->pitch * plan->bytes,
         .tap = plan->tap,
         .taps = plan->taps,
-        .count = count,
+        .x_at = plan->x_at,
+        .y_at = plan->y_at,
+        .vectors = fc_ceil_div(count, lanes),
+        .tail = count % lanes,
         .w = packed + panel->weight * plan->bytes,
         .bias = packed + panel->bias * plan->bytes,
         .filters = panel->filters,
-        .y = straight ? y : run->scratch + plan->scratch_output,
-        .ldy = straight ? d->y.stride[1] : count,
+        .y = plan->by_rows ? y : run->scratch + plan->scratch_output,
+        .ldy = plan->by_rows ? d->y.stride[1] : count,
         .lo = plan->lo,
         .hi = plan->hi,
     };
     plan->kernels->planar(&planar);
-    for (int64_t k = 0; k < panel->filters; k++) {
-        char *from = (char *)planar.y + k * planar.ldy * plan->bytes;
-        if (d->activation > FC_RELU6)
-            plan->kernels->activate(d->activation, d->alpha, from, from, count);
-        if (straight) continue;
-        struct fc_copy2d_args copy = {
-            .src = from,
-            .src_i = plan->pitch,
-            .src_j = 1,
-            .dst = y + k * d->y.stride[1] * plan->bytes,
-            .dst_i = d->y.stride[2],
-            .dst_j = d->y.stride[3],
-            .rows = rows,
-            .columns = b->size[1],
-        };
-        plan->kernels->copy2d(&copy);
-    }
+    if (plan->by_rows) return;
+    if (d->activation > FC_RELU6)
+        plan->kernels->activate(d->activation, d->alpha, planar.y, planar.y,
+                                count * panel->filters);
+    write_rows(plan, planar.y, count, y, rows, b->size[1], panel->filters);
 }
 
 static void planar_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
@@ -222,14 +234,22 @@ static void plan_taps(struct planar_plan *plan) {
             }
 }
 
-fc_status fc_add_planar_step(struct fc_program *program, const fc_conv2d_desc *desc,
-                             const struct fc_packing *packing) {
-    int64_t rows = desc->weight.size[2], columns = desc->weight.size[3];
-    int64_t table = fc_product(packing->depth + rows + columns, sizeof(int64_t));
-    if (table < 0) return FC_ERROR_OVERFLOW;
-    struct planar_plan *plan = malloc(sizeof *plan + (size_t)table);
-    if (!plan) return FC_ERROR_MEMORY;
-    *plan = (struct planar_plan){
+static void plan_vectors(struct planar_plan *plan, int64_t vectors) {
+    const fc_conv2d_desc *d = &plan->desc;
+    int64_t lanes = plan->kernels->lanes, in_row = d->y.size[3] / lanes;
+    for (int64_t v = 0; v < vectors; v++) {
+        plan->x_at[v] = plan->y_at[v] = v * lanes;
+        if (plan->by_rows) {
+            plan->x_at[v] = v / in_row * plan->pitch + v % in_row * lanes;
+            plan->y_at[v] = v / in_row * d->y.stride[2] + v % in_row * lanes;
+        }
+    }
+}
+
+/* Everything but the tables, which need to know it for their sizes. */
+static struct planar_plan plan_sizes(struct fc_program *program, const fc_conv2d_desc *desc,
+                                     const struct fc_packing *packing, int64_t *phase_values) {
+    struct planar_plan plan = {
         .kernels = program->kernels->set[desc->x.dtype],
         .desc = *desc,
         .packing = *packing,
@@ -240,25 +260,53 @@ fc_status fc_add_planar_step(struct fc_program *program, const fc_conv2d_desc *d
         .hi = fc_upper_bound(desc),
         .taps = packing->depth,
     };
-    plan->phases[0].value = plan->memory;
-    plan->phases[1].value = plan->memory + rows;
-    plan->tap = (ptrdiff_t *)(plan->memory + rows + columns);
-    plan_phases(&plan->phases[0], desc, 0);
-    plan_phases(&plan->phases[1], desc, 1);
-    plan_blocks(plan);
+    plan.phases[0].value = phase_values;
+    plan.phases[1].value = phase_values + desc->weight.size[2];
+    plan_phases(&plan.phases[0], desc, 0);
+    plan_phases(&plan.phases[1], desc, 1);
+    plan_blocks(&plan);
+    plan.by_rows = desc->y.stride[3] == 1 && desc->y.size[3] % plan.kernels->lanes == 0 &&
+                   plan.blocks.count[1] == 1 && desc->activation <= FC_RELU6;
     /* planes a multiple of 4 KiB apart would all fall into the same set of L1 */
-    plan->plane = plan->strip[0] * plan->pitch;
-    if (plan->plane * plan->bytes % 4096 == 0) plan->plane += 64 / plan->bytes;
+    plan.plane = plan.strip[0] * plan.pitch;
+    if (plan.plane * plan.bytes % 4096 == 0) plan.plane += 64 / plan.bytes;
+    return plan;
+}
+
+fc_status fc_add_planar_step(struct fc_program *program, const fc_conv2d_desc *desc,
+                             const struct fc_packing *packing) {
+    int64_t values = desc->weight.size[2] + desc->weight.size[3];
+    int64_t *phase_values = malloc((size_t)values * sizeof *phase_values);
+    if (!phase_values) return FC_ERROR_MEMORY;
+    struct planar_plan sizes = plan_sizes(program, desc, packing, phase_values);
+    int64_t chunk = sizes.chunk_rows * fc_max(sizes.pitch, desc->y.size[3]);
+    int64_t vectors = fc_ceil_div(chunk, sizes.kernels->lanes);
+    int64_t table = fc_product(values + packing->depth + 2 * vectors, sizeof(int64_t));
+    int64_t planes = packing->channels * sizes.phases[0].count * sizes.phases[1].count;
+    int64_t strip = sizes.in_place ? 0 : fc_product(fc_product(planes, sizes.plane), sizes.bytes);
+    int64_t output = sizes.by_rows ? 0 : fc_product(FC_PLANAR_FILTERS * sizes.bytes, chunk);
+    struct planar_plan *plan = NULL;
+    if (table >= 0 && strip >= 0 && output >= 0) plan = malloc(sizeof *plan + (size_t)table);
+    if (!plan) {
+        free(phase_values);
+        return table < 0 || strip < 0 || output < 0 ? FC_ERROR_OVERFLOW : FC_ERROR_MEMORY;
+    }
+    *plan = sizes;
+    memcpy(plan->memory, phase_values, (size_t)values * sizeof *phase_values);
+    free(phase_values);
+    plan->phases[0].value = plan->memory;
+    plan->phases[1].value = plan->memory + desc->weight.size[2];
+    plan->tap = (ptrdiff_t *)(plan->memory + values);
+    plan->x_at = plan->tap + packing->depth;
+    plan->y_at = plan->x_at + vectors;
     plan_taps(plan);
-    int64_t planes = packing->channels * plan->phases[0].count * plan->phases[1].count;
-    int64_t strip = plan->in_place ? 0 : fc_product(fc_product(planes, plan->plane), plan->bytes);
+    plan_vectors(plan, vectors);
     plan->strip_bytes = strip;
-    plan->scratch_output = fc_align(fc_max(strip, 0));
-    int64_t output = fc_product(FC_PLANAR_FILTERS * plan->bytes, plan->chunk_rows * plan->pitch);
+    plan->scratch_output = fc_align(strip);
     struct fc_step step = {
         .run = planar_run,
         .plan = plan,
-        .scratch_bytes = strip < 0 || output < 0 ? -1 : plan->scratch_output + output,
+        .scratch_bytes = plan->scratch_output + output,
         .cost = (double)fc_count(&desc->y) * (double)packing->depth / 32 +
                 (double)fc_count(&desc->y) + (double)fc_count(&desc->x),
         .flush_denormals = 1,

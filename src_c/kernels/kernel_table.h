@@ -37,18 +37,21 @@ struct fc_gemm_args {
 typedef void (*fc_gemm_fn)(const struct fc_gemm_args *args);
 
 /* planar: the microkernel with vectors along the pixels, for few channels or few filters.
- * formula:   y[i][l] = min(hi, max(lo, bias[i] + sum_t w[t][i] * x[tap[t] + l])), l < count
- * layout:    x planes, so that a tap's pixels are contiguous; w [taps][filters] packed; bias
- *            [filters]; y [filters][count] with row stride ldy
+ * formula:   y[i*ldy + y_at[v] + l] = min(hi, max(lo, bias[i] + sum_t w[t][i] * x[tap[t] + x_at[v] + l])),
+ *            v < vectors, l < VL (l < tail in the last vector, if tail is not 0)
+ * layout:    x planes, so that the pixels of a vector are contiguous for every tap; w [taps][filters]
+ *            packed; bias [filters]
  * alignment: none needed
  * overrun:   none
- * edges:     1 <= filters <= FC_PLANAR_FILTERS; a last, partial vector is masked; sums run in the
- *            order of t, whatever the tile; NaN passes through lo and hi. */
+ * edges:     1 <= filters <= FC_PLANAR_FILTERS; sums run in the order of t, whatever the tile; NaN
+ *            passes through lo and hi. */
 #define FC_PLANAR_FILTERS 6
 struct fc_planar_args {
     const void *x;
     const ptrdiff_t *tap;
-    ptrdiff_t taps, count;
+    ptrdiff_t taps;
+    const ptrdiff_t *x_at, *y_at;
+    ptrdiff_t vectors, tail;
     const void *w;
     const void *bias;
     ptrdiff_t filters;

@@ -14,21 +14,22 @@
 
 FC_INLINE void FC_NAME(planar_tile)(const struct fc_planar_args *a, ptrdiff_t first,
                                     const int filters, const int vectors, const int masked) {
-    const T *x = (const T *)a->x + first;
     const T *w = (const T *)a->w;
-    const ptrdiff_t lanes = a->count - first; /* masked: those of a last, partial vector */
+    const T *p[FC_MAX_TILE_VECTORS];
     V acc[FC_MAX_TILE_PIXELS][FC_MAX_TILE_VECTORS];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) p[v] = (const T *)a->x + a->x_at[first + v];
 #pragma GCC unroll 8
     for (int i = 0; i < filters; i++)
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) acc[i][v] = V_(set1)(((const T *)a->bias)[i]);
 
     for (ptrdiff_t t = 0; t < a->taps; t++, w += filters) {
-        const T *p = x + a->tap[t];
+        const ptrdiff_t tap = a->tap[t];
         V row[FC_MAX_TILE_VECTORS];
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
-            row[v] = masked ? V_(loadn)(p, lanes) : V_(load)(p + v * VL);
+            row[v] = masked ? V_(loadn)(p[v] + tap, a->tail) : V_(load)(p[v] + tap);
 #pragma GCC unroll 8
         for (int i = 0; i < filters; i++) {
             V wi = V_(set1)(w[i]);
@@ -38,37 +39,37 @@ FC_INLINE void FC_NAME(planar_tile)(const struct fc_planar_args *a, ptrdiff_t fi
     }
 
     V lo = V_(set1)((T)a->lo), hi = V_(set1)((T)a->hi);
-#pragma GCC unroll 8
-    for (int i = 0; i < filters; i++) {
-        T *y = (T *)a->y + i * a->ldy + first;
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++) {
+    for (int v = 0; v < vectors; v++) {
+        T *y = (T *)a->y + a->y_at[first + v];
+#pragma GCC unroll 8
+        for (int i = 0; i < filters; i++) {
             V out = V_(min)(hi, V_(max)(lo, acc[i][v]));
             if (masked)
-                V_(storen)(y, out, lanes);
+                V_(storen)(y + i * a->ldy, out, a->tail);
             else
-                V_(store)(y + v * VL, out);
+                V_(store)(y + i * a->ldy, out);
         }
     }
 }
 
-/* Vectors split evenly over the tiles, then what is left of the row in one masked vector. */
+/* Full vectors split evenly over the tiles, then a partial one by itself. */
 FC_INLINE void FC_NAME(planar_filters)(const struct fc_planar_args *a, const int filters) {
-    ptrdiff_t vectors = a->count / VL, first = 0;
+    ptrdiff_t vectors = a->vectors - (a->tail != 0), first = 0;
     ptrdiff_t tiles = (vectors + FC_TILE_VECTORS - 1) / FC_TILE_VECTORS;
     for (; tiles > 0; tiles--) {
         ptrdiff_t now = (vectors - first + tiles - 1) / tiles;
         switch (now) {
-        case 1: FC_NAME(planar_tile)(a, first * VL, filters, 1, 0); break;
-        case 2: FC_NAME(planar_tile)(a, first * VL, filters, 2, 0); break;
+        case 1: FC_NAME(planar_tile)(a, first, filters, 1, 0); break;
+        case 2: FC_NAME(planar_tile)(a, first, filters, 2, 0); break;
 #if FC_TILE_VECTORS >= 3
-        case 3: FC_NAME(planar_tile)(a, first * VL, filters, 3, 0); break;
-        case 4: FC_NAME(planar_tile)(a, first * VL, filters, 4, 0); break;
+        case 3: FC_NAME(planar_tile)(a, first, filters, 3, 0); break;
+        case 4: FC_NAME(planar_tile)(a, first, filters, 4, 0); break;
 #endif
         }
         first += now;
     }
-    if (first * VL < a->count) FC_NAME(planar_tile)(a, first * VL, filters, 1, 1);
+    if (a->tail) FC_NAME(planar_tile)(a, first, filters, 1, 1);
 }
 
 static void FC_NAME(planar)(const struct fc_planar_args *a) {
