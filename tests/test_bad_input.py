@@ -275,6 +275,28 @@ def test_wrong_out_is_refused(name: str) -> None:
         call(shared)
 
 
+@pytest.mark.parametrize("name", WITH_OUT)
+def test_out_that_no_kernel_can_write_is_filled_or_refused(name: str) -> None:
+    """Unaligned, byte-swapped and oddly strided outputs: the right answer, or an error."""
+    call, shape = WITH_OUT[name]
+    count = int(np.prod(shape))
+    raw = np.zeros(4 * count + 1, np.uint8)
+    records = np.zeros(shape, [("tag", "u1"), ("value", "f4"), ("end", "u2")])
+    expected = call(np.zeros(shape, np.float32))
+    swapped = np.zeros(shape, np.dtype(np.float32).newbyteorder())
+    for out in (raw[1:].view(np.float32).reshape(shape), swapped, records["value"]):
+        out[...] = 7
+        try:
+            assert call(out) is out
+        except (TypeError, ValueError) as error:
+            text = str(error)
+            np.testing.assert_array_equal(out, np.full(shape, 7))
+        else:
+            text = "out is filled"
+            np.testing.assert_array_equal(out, expected)
+        assert "out" in text
+
+
 @pytest.mark.parametrize("shift", [0, 1, 50])
 def test_out_that_overlaps_an_input_is_refused(shift: int) -> None:
     memory = np.zeros(4000, np.float32)

@@ -67,6 +67,18 @@ def test_linear_without_features(dtype: str) -> None:
     assert linear(np.zeros((3, 2), dtype), np.zeros((0, 2), dtype)).shape == (3, 0)
 
 
+@pytest.mark.parametrize("shape", [(9,), (3, 9), (0, 9), (2, 3, 9)], ids=str)
+def test_linear_with_a_weight_of_one_axis(shape: tuple[int, ...], dtype: str) -> None:
+    """PyTorch's rule: one output, and no axis for it."""
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-4, 5, shape).astype(dtype), rng.integers(-4, 5, 9).astype(dtype)
+    y = linear(x, w)
+    assert isinstance(y, np.ndarray)
+    np.testing.assert_array_equal(y, ref.linear(x, w[None])[..., 0])
+    biased = linear(x, w, np.full((), 3, dtype))
+    np.testing.assert_array_equal(biased, ref.linear(x, w[None])[..., 0] + 3)
+
+
 def test_linear_out(dtype: str) -> None:
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((3, 9)).astype(dtype), rng.standard_normal((5, 9)).astype(dtype)

@@ -93,7 +93,7 @@ def test_fork_in_the_middle_of_another_threads_call() -> None:
     for thread in threads:
         thread.start()
     try:
-        for i in range(30):
+        for i in range(10):
             code = forked(lambda: right(2) and right(1))
             assert code == 0, f"child {i} ended with {code}"
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -106,6 +107,9 @@ def test_outputs_freed_by_other_threads() -> None:
                 np.testing.assert_array_equal(y, exact(NETWORKS[number % len(NETWORKS)]))
 
 
+@pytest.mark.skipif(
+    "libasan" in os.environ.get("LD_PRELOAD", ""), reason="the sanitizer keeps freed memory"
+)
 @pytest.mark.parametrize("what", ["same", "different", "errors"])
 def test_nothing_leaks(what: str) -> None:
     """The resident memory of a fresh process stands still: over equal calls, new shapes, errors."""
