@@ -7,6 +7,7 @@ before each call; a stray access kills it (see test_guard_pages.py).
 from __future__ import annotations
 
 import ctypes
+import functools
 import mmap
 import sys
 from collections.abc import Callable
@@ -109,6 +110,13 @@ def convolve(case: ConvCase, dtype: str, side: str, algorithm: str, layout: str)
     same(out, expected)
 
 
+@functools.cache
+def pooled(case: PoolCase, dtype: str) -> tuple[Array, Array]:
+    """Return a pool's input and maxima."""
+    x = case.normals("float64").astype(dtype)
+    return x, ref.max_pool2d(x, **case.geometry)[0]
+
+
 def conv2d(isa: str, dtype: str, side: str) -> None:
     """Every case of conv2d, in both layouts and both algorithms."""
     for case in CONVS:
@@ -145,10 +153,9 @@ def tiles(isa: str, dtype: str, side: str) -> None:
 def pools(isa: str, dtype: str, side: str) -> None:
     """Every case of max_pool2d and avg_pool2d, in both layouts."""
     for case in POOLS:
-        x = case.normals(dtype)
+        x, values = pooled(case, dtype)
         if not x.size:
             continue
-        values, _ = ref.max_pool2d(x, **case.geometry)
         for axes, layout in (((0, 1, 2, 3), "NCHW"), ((0, 2, 3, 1), "NHWC")):
             announce(isa, dtype, side, case, layout)
             guarded.reset()
@@ -170,11 +177,10 @@ def integers(isa: str, dtype: str, side: str) -> None:
     kinds = ("int8", "int16", "int32") if dtype == "float32" else ("uint8", "int64")
     for kind in kinds:
         for case in POOLS[:35]:
-            x = case.normals("float64").astype(kind)
+            x, values = pooled(case, kind)
             if x.size:
                 announce(isa, kind, side, case)
                 guarded.reset()
-                values, _ = ref.max_pool2d(x, **case.geometry)
                 out = guarded.empty(values.shape, kind, side)
                 functional.max_pool2d(guarded.copy(x, side), **case.geometry, out=out)
                 same(out, values)
@@ -193,8 +199,8 @@ def views(isa: str, dtype: str, side: str) -> None:
                 arrays = [turned(a, side, reverse) for a in case.integers(dtype) if a is not None]
                 expected = exact(case)
             else:
-                arrays = [turned(case.normals(dtype), side, reverse)]
-                expected, _ = ref.max_pool2d(arrays[0], **case.geometry)
+                x, expected = pooled(case, dtype)
+                arrays = [turned(x, side, reverse)]
             convolves = isinstance(case, ConvCase)
             function: Any = functional.conv2d if convolves else functional.max_pool2d
             out = turned(np.zeros(expected.shape, dtype), side, reverse)
