@@ -64,7 +64,7 @@ def measure(
     >>> from fastconv.benchmarks import compare, layers
     >>> result = compare.measure(layers.load("digits")[-1], rounds=1)
     >>> result["layer"], result["output"]
-    ('block 3', (300, 10, 8, 8))
+    ('block 3', (300, 6, 8, 8))
     """
     rng = np.random.default_rng(2015)
     channels = layer.input[1]

@@ -42,7 +42,7 @@ def test_held_out_images_are_real_and_balanced() -> None:
 def test_the_network_is_the_lectures() -> None:
     model = demo.network()
     assert [type(layer).__name__ for layer in model] == LECTURE
-    assert model.num_parameters == 100 + 5 * 910 + 1610
+    assert model.num_parameters == 60 + 5 * 330 + 970
     assert tuple(model.output_shape(demo.INPUT_SHAPE)) == (10,)
 
 
@@ -82,7 +82,7 @@ def test_the_picture_shows_filters_maps_and_predictions(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     figure = picture.draw()
     filters, maps, predictions = figure.subfigs
-    assert len(filters.axes) == len(maps.axes) == 10
+    assert len(filters.axes) == len(maps.axes) == 6
     assert len(predictions.axes) == picture.SHOWN
     wrong = [ax.get_title() for ax in predictions.axes if ", is " in ax.get_title()]
     assert 0 < len(wrong) <= 9

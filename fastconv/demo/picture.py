@@ -37,8 +37,8 @@ def draw() -> Figure:
     >>> from fastconv.demo import picture
     >>> figure = picture.draw()
     >>> [part.get_suptitle().split(" (")[0] for part in figure.subfigs]
-    ['10 filters 3×3×1', '10 activation maps 32×32 of one image',
-     'Predictions for 30 of 300 held-out images, among them all 6 mistakes']
+    ['6 filters 3×3×1', '6 activation maps 32×32 of one image',
+     'Predictions for 30 of 300 held-out images, among them all 5 mistakes']
     """
     model = digits.network()
     images, labels = digits.held_out()
