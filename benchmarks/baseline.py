@@ -1,20 +1,21 @@
 """The NumPy baseline: convolution by im2col and matmul (BLAS), and the layers around it.
 
 This is what fastconv is measured against, so it is the fastest plain formulation that we found.
-Measured with one thread on an AMD Zen 5 core (NumPy 2.4, OpenBLAS 0.3.31), milliseconds:
+Milliseconds with one thread of an AMD EPYC (Zen 4), NumPy 2.4, OpenBLAS 0.3.31, bias included:
 
-=======================================================  ============  =============  ==============
-formulation of the convolution                           100x3x32x32   100x3x31x31    300x10x32x32
-                                                         to 10         to 25, /2      to 10
-=======================================================  ============  =============  ==============
-tensordot over the six-dimensional window view           12.3          3.6            91
-one matmul, columns (C R S, N P Q), output transposed    4.0           2.2            46
-nine shifted slices, batched matmul                      4.2           1.5            48
-window view, batched matmul (`conv2d`)                   3.6           1.4            39
-=======================================================  ============  =============  ==============
+=======================================================  ============  ============  ============
+formulation of the convolution                           100x3x32x32   100x3x31x31   300x10x32x32
+                                                         to 10         to 25, /2     to 10
+=======================================================  ============  ============  ============
+tensordot over the six-dimensional window view           7.3           2.2           83
+one matmul, columns (C R S, N P Q), output transposed    2.8           1.5           42
+nine shifted slices, batched matmul                      3.0           0.9           46
+window view, batched matmul (`conv2d`)                   2.5           0.9           38
+the last, a slice of the batch at a time                 1.7           0.9           15
+=======================================================  ============  ============  ============
 
-`conv2d` is the last of these. `conv2d_blocked` is the same arithmetic taken one slice of the batch
-at a time, so that the columns stay in the second-level cache and are never written to memory: more
+`conv2d` is the last but one. `conv2d_blocked` is the last, the same arithmetic taken one slice of
+the batch at a time, so that the columns stay in the second-level cache and are never written to memory: more
 code than one usually writes, but a stricter measure. Both are reported.
 
 Letters: N images, C channels, H x W input; K filters of R x S; P x Q output; G groups.
@@ -199,7 +200,7 @@ def max_pool2d(
 ) -> NDArray[Float]:
     """Take the maximum of each window by one `numpy.maximum` for each place in it.
 
-    For the usual 2x2 windows this is 20 to 30 times as fast as ``max`` over a window view.
+    For the usual 2x2 windows this is over 20 times as fast as ``max`` over a window view.
 
     Parameters
     ----------
