@@ -1,6 +1,6 @@
 """The NumPy baseline: convolution by im2col and matmul (BLAS), and the layers around it.
 
-This is what fastconv is measured against, so it is the fastest plain formulation that we found.
+This is what fastconv is measured against, so it is as fast as plain NumPy code gets.
 Milliseconds with one thread of an AMD EPYC (Zen 4), NumPy 2.4, OpenBLAS 0.3.31, bias included:
 
 =======================================================  ============  ============  ============
@@ -14,9 +14,10 @@ window view, batched matmul (`conv2d`)                   2.5           0.9      
 the last, a slice of the batch at a time                 1.7           0.9           15
 =======================================================  ============  ============  ============
 
-`conv2d` is the last but one. `conv2d_blocked` is the last, the same arithmetic taken one slice of
-the batch at a time, so that the columns stay in the second-level cache and are never written to memory: more
-code than one usually writes, but a stricter measure. Both are reported.
+`conv2d` is the last but one, the fastest that treats the whole batch at once. `conv2d_blocked` is
+the last: the same arithmetic one slice of the batch at a time, so that the columns stay in the
+second-level cache and are never written to memory. That is more code than one usually writes, but
+a stricter measure. Both are reported.
 
 Letters: N images, C channels, H x W input; K filters of R x S; P x Q output; G groups.
 """
