@@ -183,9 +183,27 @@ def _edges() -> list[ConvCase]:
     return cases
 
 
+#: Images that are worked on block by block, in rows and in columns: more than a cache holds, and
+#: several images and groups, so that a thread meets the same place of the image again.
+BLOCKS = (
+    ConvCase("blocks-rows", 2, 64, 57, 59, 40, padding=1),
+    ConvCase("blocks-columns", 1, 64, 4, 1403, 24, padding=1),
+    ConvCase("blocks-strided", 2, 65, 61, 83, 24, stride=(2, 2), padding=((0, 2), (3, 1))),
+    ConvCase("blocks-dilated", 1, 48, 70, 71, 20, padding=3, dilation=(3, 3)),
+    ConvCase("blocks-groups", 2, 96, 65, 67, 32, padding=1, groups=2),
+    ConvCase("blocks-1x1", 2, 300, 41, 43, 20, (1, 1)),
+    ConvCase("blocks-unpadded", 1, 70, 52, 53, 17),
+    ConvCase("blocks-few-channels", 3, 3, 93, 91, 8, padding=1),
+    ConvCase("blocks-few-channels-strided", 2, 3, 131, 127, 7, (5, 5), (2, 3), 2),
+    ConvCase("blocks-few-filters", 2, 20, 90, 94, 3, padding=1),
+    ConvCase("blocks-whole-vectors", 2, 3, 80, 96, 10, padding=1),
+    ConvCase("blocks-long-rows", 1, 2, 3, 5003, 5, padding=1),
+    ConvCase("blocks-depthwise", 2, 12, 77, 75, 12, padding=1, groups=12),
+)
+
 GEOMETRIES = tuple(_geometries())
 EDGES = tuple(_edges())
-CONVS = NETWORKS + GEOMETRIES + EDGES
+CONVS = NETWORKS + GEOMETRIES + EDGES + BLOCKS
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import NETWORKS, ConvCase
+from cases import BLOCKS, NETWORKS, ConvCase, exact
 from reference import Array
 
 from fastconv import _native, avg_pool2d, conv2d, fold, linear, max_pool2d, relu, softmax, unfold
@@ -94,6 +94,20 @@ def test_operator_by_any_team(name: str, dtype: str, isa: str) -> None:
         answers.add(call(threads).tobytes())
         assert ran_with(threads)
     assert len(answers) == 1
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("case", BLOCKS, ids=str)
+@pytest.mark.usefixtures("eight_threads")
+def test_blocks_by_any_team_are_right(case: ConvCase, layout: Any, dtype: str, isa: str) -> None:
+    x, w, b = case.integers(dtype)
+    expected = exact(case)
+    if layout == "NHWC":
+        x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+        expected = expected.transpose(0, 2, 3, 1)
+    for threads in TEAMS:
+        y = conv2d(x, w, b, **case.geometry, data_format=layout, num_threads=threads)
+        np.testing.assert_array_equal(y, expected)
 
 
 @pytest.mark.parametrize("threads", TEAMS)

@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 import reference as ref
-from cases import CONVS, DTYPES, EDGES, FILTERS, GEOMETRIES, NETWORKS, PIXELS, ConvCase, exact
+from cases import (
+    BLOCKS,
+    CONVS,
+    DTYPES,
+    EDGES,
+    FILTERS,
+    GEOMETRIES,
+    NETWORKS,
+    PIXELS,
+    ConvCase,
+    exact,
+)
 
 import fastconv
 from fastconv import _native, conv2d, runtime
@@ -137,7 +148,7 @@ def test_workspace_contents_do_not_matter(fill: int, algorithm: Any, dtype: str,
         assert y.tobytes() == expected.tobytes(), str(case)
 
 
-@pytest.mark.parametrize("case", NETWORKS + EDGES[::4] + GEOMETRIES[::4], ids=str)
+@pytest.mark.parametrize("case", NETWORKS + EDGES[::4] + GEOMETRIES[::4] + BLOCKS[::2], ids=str)
 def test_packed_weights(case: ConvCase, dtype: str, isa: str) -> None:
     """One cache serves every layout, algorithm and size of image, with the bits of plain calls."""
     x, w, b = case.integers(dtype)
