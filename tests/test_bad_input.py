@@ -30,6 +30,25 @@ avg_pool2d: Any = F.avg_pool2d
 set_num_threads: Any = fastconv.set_num_threads
 
 
+#: What is no size, stride, padding or count: name, value, the error that it gives.
+WRONG_NUMBERS: list[tuple[str, Any, Errors]] = [
+    ("minus-one", -1, ValueError),
+    ("float", 1.5, TypeError),
+    ("whole-float", 2.0, TypeError),
+    ("bool", True, TypeError),
+    ("text", "2", EITHER),
+    ("nan", float("nan"), TypeError),
+    ("array-of-floats", np.array([1.0, 1.0]), TypeError),
+    ("object", object(), TypeError),
+    ("dictionary", {1: 2}, TypeError),
+    ("beyond-64-bits", 2**70, ValueError),
+    ("below-64-bits", -(2**70), ValueError),
+    ("pair-with-minus", (1, -1), ValueError),
+    ("three", (1, 1, 1), ValueError),
+    ("pair-with-none", (1, None), TypeError),
+]
+
+
 def _parameters() -> list[Refused]:
     """Return every integer parameter with values that no operator takes."""
     owners: list[tuple[str, Callable[..., Any], list[str]]] = [
@@ -62,26 +81,10 @@ def _parameters() -> list[Refused]:
             ["output_size", "kernel_size", "stride", "padding", "dilation"],
         ),
     ]
-    values: list[tuple[str, Any, Errors]] = [
-        ("minus-one", -1, ValueError),
-        ("float", 1.5, TypeError),
-        ("whole-float", 2.0, TypeError),
-        ("bool", True, TypeError),
-        ("text", "2", EITHER),
-        ("nan", float("nan"), TypeError),
-        ("array-of-floats", np.array([1.0, 1.0]), TypeError),
-        ("object", object(), TypeError),
-        ("dictionary", {1: 2}, TypeError),
-        ("beyond-64-bits", 2**70, ValueError),
-        ("below-64-bits", -(2**70), ValueError),
-        ("pair-with-minus", (1, -1), ValueError),
-        ("three", (1, 1, 1), ValueError),
-        ("pair-with-none", (1, None), TypeError),
-    ]
     table: list[Refused] = []
     for owner, call, names in owners:
         for name in names:
-            for label, value, error in values:
+            for label, value, error in WRONG_NUMBERS:
                 if name in ("stride", "dilation") and label == "beyond-64-bits":
                     continue  # one window fits with any stride: see test_huge_sizes
                 if name == "groups" and isinstance(value, tuple):
