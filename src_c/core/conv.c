@@ -20,7 +20,8 @@ static fc_status check_weight(const fc_conv2d_desc *d) {
         d->algorithm < FC_ALGORITHM_AUTO || d->algorithm > FC_ALGORITHM_PLANAR)
         return FC_ERROR_UNSUPPORTED;
     if (d->groups < 1) return FC_ERROR_ARGUMENT;
-    if (w->size[0] % d->groups || (fc_present(b) && b->size[0] != w->size[0]))
+    const int64_t bias[4] = {w->size[0], 1, 1, 1};
+    if (w->size[0] % d->groups || (fc_present(b) && memcmp(b->size, bias, sizeof bias)))
         return FC_ERROR_SHAPE;
     return FC_OK;
 }

@@ -95,7 +95,7 @@ static fc_status check(const fc_local2d_desc *d) {
     if (y->size[0] != x->size[0] || w->size[0] != y->size[1] || w->size[1] != y->size[2] ||
         w->size[2] != y->size[3] ||
         w->size[3] != fc_product(x->size[1], fc_product(d->kernel[0], d->kernel[1])) ||
-        (fc_present(b) && memcmp(b->size, w->size, 3 * sizeof b->size[0])))
+        (fc_present(b) && (memcmp(b->size, w->size, 3 * sizeof b->size[0]) || b->size[3] != 1)))
         return FC_ERROR_SHAPE;
     return FC_OK;
 }
