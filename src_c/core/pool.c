@@ -8,6 +8,9 @@
 
 #include "core/program.h"
 
+/* Padded rows of more elements than this are not worth a copy in scratch: plain loops. */
+#define FC_LONGEST_ROW ((int64_t)1 << 24)
+
 enum pool_path { POOL_SCALAR, POOL_CHANNELS_LAST, POOL_PLANAR };
 
 struct pool_plan {
@@ -218,7 +221,10 @@ static fc_status check(const fc_pool2d_desc *d) {
         return FC_ERROR_UNSUPPORTED;
     if (d->kind != FC_POOL_MAX && d->kind != FC_POOL_AVERAGE) return FC_ERROR_ARGUMENT;
     if (d->y.size[0] != d->x.size[0] || d->y.size[1] != d->x.size[1]) return FC_ERROR_SHAPE;
+    if (fc_present(&d->indices) && memcmp(d->indices.size, d->y.size, sizeof d->y.size))
+        return FC_ERROR_SHAPE;
     if (d->pad[2] < 0 || d->pad[3] < 0) return FC_ERROR_ARGUMENT;
+    if (d->pad[2] > FC_MAX_EXTENT || d->pad[3] > FC_MAX_EXTENT) return FC_ERROR_OVERFLOW;
     if (d->kind == FC_POOL_AVERAGE && (d->dilation[0] != 1 || d->dilation[1] != 1))
         return FC_ERROR_UNSUPPORTED;
     return fc_check_window(d->kernel, d->stride, d->dilation, d->pad, &d->x, d->y.size[2],
@@ -234,19 +240,20 @@ fc_status fc_program_add_pool2d(struct fc_program *program, const fc_pool2d_desc
     *plan = (struct pool_plan){.desc = *desc, .bytes = fc_dtype_bytes((fc_dtype)desc->x.dtype)};
     const fc_tensor *x = &desc->x, *y = &desc->y;
     int floating = x->dtype <= FC_FLOAT64 && !fc_present(&desc->indices);
+    int64_t window = (desc->kernel[1] - 1) * desc->dilation[1] + 1;
+    plan->row_elements = (y->size[3] - 1) * desc->stride[1] + window;
     if (floating) plan->kernels = program->kernels->set[x->dtype];
     if (floating && x->stride[1] == 1 && y->stride[1] == 1 && x->size[1] > 1)
         plan->path = POOL_CHANNELS_LAST;
-    else if (floating && x->stride[3] == 1 && (y->stride[3] == 1 || y->size[3] == 1))
+    else if (floating && x->stride[3] == 1 && (y->stride[3] == 1 || y->size[3] == 1) &&
+             plan->row_elements <= FC_LONGEST_ROW)
         plan->path = POOL_PLANAR;
     static const fc_step_fn run[] = {scalar_run, channels_last_run, planar_run};
-    int64_t window = (desc->kernel[1] - 1) * desc->dilation[1] + 1;
-    plan->row_elements = (y->size[3] - 1) * desc->stride[1] + window;
     int64_t taps = plan->path == POOL_PLANAR ? fc_min(desc->kernel[0], x->size[2])
                                              : fc_product(fc_min(desc->kernel[0], x->size[2]),
                                                           fc_min(desc->kernel[1], x->size[3]));
-    int64_t row = fc_align(plan->row_elements * plan->bytes);
-    plan->scratch_divisor = plan->path == POOL_PLANAR ? row : 0;
+    plan->scratch_divisor =
+        plan->path == POOL_PLANAR ? fc_align(plan->row_elements * plan->bytes) : 0;
     plan->scratch_taps =
         plan->scratch_divisor +
         fc_align(plan->path == POOL_PLANAR ? y->size[3] * plan->bytes : plan->bytes);

@@ -64,7 +64,7 @@ void fc_program_destroy(struct fc_program *program) {
 }
 
 fc_status fc_program_add_step(struct fc_program *program, struct fc_step step) {
-    if (step.scratch_bytes < 0) {
+    if (step.scratch_bytes < 0 || step.scratch_bytes > FC_MAX_BYTES) {
         free(step.plan);
         return FC_ERROR_OVERFLOW;
     }
@@ -96,15 +96,27 @@ fc_status fc_check_tensor(const fc_tensor *t) {
     if (!fc_dtype_bytes((fc_dtype)t->dtype)) return FC_ERROR_UNSUPPORTED;
     for (int a = 0; a < 4; a++)
         if (t->size[a] < 0) return FC_ERROR_ARGUMENT;
-    /* views with stride 0 may be larger than memory, but every size must stay countable */
-    return fc_count(t) < 0 ? FC_ERROR_OVERFLOW : FC_OK;
+    for (int a = 0; a < 4; a++)
+        if (t->size[a] > FC_MAX_BYTES) return FC_ERROR_OVERFLOW;
+    /* views with stride 0 may be larger than memory, but every size must stay countable ... */
+    int64_t count = fc_count(t), span = 0;
+    if (count < 0) return FC_ERROR_OVERFLOW;
+    /* ... and so must the distance from the first element to the last */
+    for (int a = 0; a < 4; a++) {
+        if (count == 0 || t->size[a] < 2) continue;
+        if (t->stride[a] < -FC_MAX_BYTES) return FC_ERROR_OVERFLOW;
+        int64_t elements =
+            fc_product(t->size[a] - 1, t->stride[a] < 0 ? -t->stride[a] : t->stride[a]);
+        if (elements < 0) return FC_ERROR_OVERFLOW;
+        span += elements;
+    }
+    return fc_product(span, fc_dtype_bytes((fc_dtype)t->dtype)) < 0 ? FC_ERROR_OVERFLOW : FC_OK;
 }
 
 fc_status fc_check_window(const int64_t kernel[2], const int64_t stride[2],
                           const int64_t dilation[2], const int64_t pad[2], const fc_tensor *x,
                           int64_t p, int64_t q) {
-    const int64_t limit = (int64_t)1 << 31;
-    const int64_t outputs[2] = {p, q};
+    const int64_t limit = FC_MAX_EXTENT, outputs[2] = {p, q};
     for (int a = 0; a < 2; a++) {
         if (kernel[a] < 1 || stride[a] < 1 || dilation[a] < 1 || pad[a] < 0)
             return FC_ERROR_ARGUMENT;

@@ -53,6 +53,8 @@ static inline int64_t fc_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b
 
 /* a * b, or -1 beyond FC_MAX_BYTES or when an operand is -1 already: check once, at the end. */
 #define FC_MAX_BYTES ((int64_t)1 << 47)
+/* No image, window, stride or padding is larger along an axis: sums of two products stay in 63 bits. */
+#define FC_MAX_EXTENT ((int64_t)1 << 31)
 static inline int64_t fc_product(int64_t a, int64_t b) {
     int64_t product;
     if (a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product) || product > FC_MAX_BYTES)
