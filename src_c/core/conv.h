@@ -50,6 +50,11 @@ static inline int64_t fc_extent(const fc_conv2d_desc *d, int a, int64_t outputs)
     return (outputs - 1) * d->stride[a] + (d->weight.size[2 + a] - 1) * d->dilation[a] + 1;
 }
 
+/* Bytes of input under q outputs of a row, at so many bytes a pixel; -1: beyond all bounds. */
+static inline int64_t fc_strip_bytes(const fc_conv2d_desc *d, int64_t q, int64_t pixel_bytes) {
+    return fc_product(fc_product(fc_extent(d, 0, 1), fc_extent(d, 1, q)), pixel_bytes);
+}
+
 /* Bounds that make relu, relu6 and identity of a sum; other activations follow in a pass of theirs. */
 static inline double fc_lower_bound(const fc_conv2d_desc *d) {
     return d->activation == FC_RELU || d->activation == FC_RELU6 ? 0 : -INFINITY;

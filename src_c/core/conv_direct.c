@@ -24,6 +24,7 @@ struct direct_plan {
     struct fc_blocks blocks;
     int64_t block[2];                 /* output rows and columns of the largest block */
     int64_t strip[2];                 /* input rows and columns of the largest block */
+    int64_t pixel_bytes;              /* of input to a pixel, with what parts it from the next */
     int64_t pixel_stride, row_stride; /* of what gemm reads, in elements */
     int64_t strip_bytes;
     int64_t scratch_pixels, scratch_chunk; /* byte offsets in scratch: pixel table, output chunk */
@@ -183,12 +184,10 @@ static void plan_blocks(struct direct_plan *plan) {
                     fc_min(plan->packing.vectors, plan->kernels->tile_vectors) *
                     plan->packing.lanes * plan->bytes;
     int64_t budget = fc_max(l2 / 4, fc_min(l2 / 2, l2 * 7 / 8 - panel));
-    int64_t pixel_bytes =
-        (plan->in_place ? plan->packing.channels : plan->pixel_stride) * plan->bytes;
-    int64_t p = d->y.size[2], q = d->y.size[3];
-    while (q > 16 && fc_extent(d, 0, 1) * fc_extent(d, 1, q) * pixel_bytes > budget)
+    int64_t p = d->y.size[2], q = d->y.size[3], strip;
+    while ((strip = fc_strip_bytes(d, q, plan->pixel_bytes)) < 0 || (q > 16 && strip > budget))
         q = fc_ceil_div(q, 2);
-    int64_t row_bytes = fc_extent(d, 1, q) * pixel_bytes;
+    int64_t row_bytes = fc_max(1, fc_extent(d, 1, q) * plan->pixel_bytes); /* 0: no channels */
     int64_t rows = fc_max(budget / row_bytes, fc_extent(d, 0, 1));
     p = fc_min(p, (rows - fc_extent(d, 0, 1)) / d->stride[0] + 1);
     /* the pixel table and the work between two looks at it stay small, too */
@@ -225,23 +224,27 @@ static int reads_in_place(const fc_conv2d_desc *d) {
 fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *desc,
                              const struct fc_packing *packing) {
     size_t taps = (size_t)(desc->weight.size[2] * desc->weight.size[3]);
+    int64_t channels = packing->channels, bytes = fc_dtype_bytes((fc_dtype)desc->x.dtype);
+    int in_place = reads_in_place(desc);
+    /* pixels a multiple of 2 KiB apart would all fall into the same few sets of L1 */
+    int64_t dense = channels * bytes % 2048 ? channels : channels + 64 / bytes;
+    int64_t pixel_bytes = (in_place ? channels : dense) * bytes;
+    if (fc_strip_bytes(desc, 1, pixel_bytes) < 0) return FC_ERROR_OVERFLOW;
     struct direct_plan *plan = malloc(sizeof *plan + taps * sizeof plan->run[0]);
     if (!plan) return FC_ERROR_MEMORY;
     *plan = (struct direct_plan){
         .kernels = program->kernels->set[desc->x.dtype],
         .desc = *desc,
         .packing = *packing,
-        .bytes = fc_dtype_bytes((fc_dtype)desc->x.dtype),
-        .in_place = reads_in_place(desc),
+        .bytes = bytes,
+        .in_place = in_place,
+        .pixel_stride = in_place ? desc->x.stride[3] : dense,
+        .pixel_bytes = pixel_bytes,
         .planar_output = desc->y.stride[1] != 1 && desc->y.size[1] != 1,
         .blocks = {.images = desc->x.size[0], .groups = desc->groups},
         .lo = fc_lower_bound(desc),
         .hi = fc_upper_bound(desc),
     };
-    int64_t channels = packing->channels;
-    /* pixels a multiple of 2 KiB apart would all fall into the same few sets of L1 */
-    int64_t dense = channels * plan->bytes % 2048 ? channels : channels + 64 / plan->bytes;
-    plan->pixel_stride = plan->in_place ? desc->x.stride[3] : dense;
     plan_blocks(plan);
     plan->row_stride = plan->in_place ? desc->x.stride[2] : plan->strip[1] * plan->pixel_stride;
     plan_runs(plan);

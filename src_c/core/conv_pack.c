@@ -181,7 +181,8 @@ fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *des
     struct fc_step step = {
         .run = pack_run,
         .plan = plan,
-        .scratch_bytes = plan->block * p->taps * widest * fc_dtype_bytes((fc_dtype)w->dtype),
+        .scratch_bytes =
+            p->bytes < 0 ? -1 : plan->block * p->taps * widest * fc_dtype_bytes((fc_dtype)w->dtype),
         .cost = (double)p->bytes * 0.1,
     };
     return fc_program_add_step(program, step);

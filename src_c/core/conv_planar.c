@@ -275,6 +275,8 @@ static struct planar_plan plan_sizes(struct fc_program *program, const fc_conv2d
 
 fc_status fc_add_planar_step(struct fc_program *program, const fc_conv2d_desc *desc,
                              const struct fc_packing *packing) {
+    int64_t bytes = packing->channels * fc_dtype_bytes((fc_dtype)desc->x.dtype);
+    if (fc_strip_bytes(desc, 1, bytes) < 0) return FC_ERROR_OVERFLOW;
     int64_t values = desc->weight.size[2] + desc->weight.size[3];
     int64_t *phase_values = malloc((size_t)values * sizeof *phase_values);
     if (!phase_values) return FC_ERROR_MEMORY;
