@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 #: Names of the convolution algorithms, with their numbers in the C contract.
-ALGORITHMS = {"auto": 0, "direct": 1, "im2col": 2, "channels_last": 3, "planar": 4}
+ALGORITHMS = {"auto": 0, "direct": 1, "im2col": 2, "channels_last": 3, "planar": 4, "winograd": 5}
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _caches: list[Any] = []

@@ -17,13 +17,19 @@ static fc_status check_weight(const fc_conv2d_desc *d) {
     if ((status = fc_check_tensor(w)) || (fc_present(b) && (status = fc_check_tensor(b))))
         return status;
     if (w->dtype > FC_FLOAT64 || (fc_present(b) && b->dtype != w->dtype) ||
-        d->algorithm < FC_ALGORITHM_AUTO || d->algorithm > FC_ALGORITHM_PLANAR)
+        d->algorithm < FC_ALGORITHM_AUTO || d->algorithm > FC_ALGORITHM_WINOGRAD)
         return FC_ERROR_UNSUPPORTED;
     if (d->groups < 1) return FC_ERROR_ARGUMENT;
     const int64_t bias[4] = {w->size[0], 1, 1, 1};
     if (w->size[0] % d->groups || (fc_present(b) && memcmp(b->size, bias, sizeof bias)))
         return FC_ERROR_SHAPE;
     return FC_OK;
+}
+
+/* What F(4x4, 3x3) can compute at all. */
+static int winograd_fits(const fc_conv2d_desc *d) {
+    return d->weight.size[2] == 3 && d->weight.size[3] == 3 && d->stride[0] == 1 &&
+           d->stride[1] == 1 && d->dilation[0] == 1 && d->dilation[1] == 1;
 }
 
 static fc_status check(const fc_conv2d_desc *d) {
@@ -38,6 +44,7 @@ static fc_status check(const fc_conv2d_desc *d) {
     if (x->size[1] % d->groups || w->size[1] != x->size[1] / d->groups ||
         y->size[1] != w->size[0] || y->size[0] != x->size[0])
         return FC_ERROR_SHAPE;
+    if (d->algorithm == FC_ALGORITHM_WINOGRAD && !winograd_fits(d)) return FC_ERROR_UNSUPPORTED;
     return fc_check_window(w->size + 2, d->stride, d->dilation, d->pad, x, y->size[2], y->size[3]);
 }
 
@@ -83,19 +90,6 @@ int64_t fc_l2_bytes(void) {
     if (bytes > 0) return bytes;
 #endif
     return 512 << 10;
-}
-
-struct fc_block fc_block_at(const struct fc_blocks *blocks, int64_t index) {
-    int64_t per_image = blocks->count[0] * blocks->count[1];
-    int64_t position[2] = {index % per_image / blocks->count[1], index % blocks->count[1]};
-    struct fc_block block = {.n = index / (per_image * blocks->groups),
-                             .g = index / per_image % blocks->groups};
-    for (int a = 0; a < 2; a++) {
-        int64_t last;
-        fc_share(blocks->outputs[a], position[a], blocks->count[a], &block.first[a], &last);
-        block.size[a] = last - block.first[a];
-    }
-    return block;
 }
 
 /* Images [first, first + count) of a tensor. */
@@ -177,6 +171,7 @@ fc_status fc_program_add_conv2d(struct fc_program *program, const fc_conv2d_desc
         d.weight.offset_bytes = offset;
     }
     if (d.algorithm == FC_ALGORITHM_IM2COL) return add_im2col_steps(program, &d, &packing);
+    if (d.algorithm == FC_ALGORITHM_WINOGRAD) return fc_add_winograd_step(program, &d, &packing);
     if (d.algorithm == FC_ALGORITHM_PLANAR) return fc_add_planar_step(program, &d, &packing);
     return fc_add_direct_step(program, &d, &packing);
 }

@@ -23,6 +23,7 @@ struct fc_packing {
     int64_t weight_elements; /* before the biases */
     int64_t bytes;           /* -1: overflow */
     int channel_major;       /* rows run over [channel][tap] */
+    int winograd;            /* taps are the 36 transformed weights */
 };
 
 struct fc_panel {
@@ -42,6 +43,8 @@ fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *des
 /* Add the convolution's own step; desc->weight names packed weights laid out as `packing`. */
 fc_status fc_add_planar_step(struct fc_program *program, const fc_conv2d_desc *desc,
                              const struct fc_packing *packing);
+fc_status fc_add_winograd_step(struct fc_program *program, const fc_conv2d_desc *desc,
+                               const struct fc_packing *packing);
 fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *desc,
                              const struct fc_packing *packing);
 
@@ -82,6 +85,34 @@ static inline int64_t fc_block_place(const struct fc_blocks *blocks, int64_t ind
     return index % (blocks->count[0] * blocks->count[1]);
 }
 struct fc_block fc_block_at(const struct fc_blocks *blocks, int64_t index);
+
+/* A thread's way through blocks and, where blocks alone would leave threads idle, parts of the panels. */
+struct fc_block_walk {
+    const struct fc_blocks *blocks;
+    int64_t panels, splits, item, end;
+    int64_t first_panel, last_panel;
+    struct fc_block block;
+    int entering; /* another block than the one before */
+    int fresh;    /* and at another place of its image */
+};
+void fc_walk_start(struct fc_block_walk *walk, const struct fc_blocks *blocks, int64_t panels,
+                   int64_t i, int64_t n);
+int fc_walk_next(struct fc_block_walk *walk);
+
+/* A padded, channels-last copy of a block's input at the beginning of scratch. */
+struct fc_strip {
+    const struct fc_kernel_set *kernels;
+    int64_t channels, bytes;
+    int64_t pixel_stride, row_stride; /* elements */
+    int64_t total_bytes;              /* -1: overflow */
+};
+void fc_strip_plan(struct fc_strip *strip, const struct fc_kernel_set *kernels, int64_t channels,
+                   int64_t rows, int64_t columns, int64_t bytes);
+/* Input rows h .. h + rows, columns w .. w + columns of channels from c on, zero outside the image;
+ * fresh as in fc_block_walk. */
+void fc_gather_strip(const struct fc_strip *strip, const struct fc_run *run, const fc_tensor *x,
+                     int64_t n, int64_t c, int64_t h, int64_t w, int64_t rows, int64_t columns,
+                     int fresh);
 
 /* Bytes of second-level cache, from the system. */
 int64_t fc_l2_bytes(void);

@@ -23,10 +23,8 @@ struct direct_plan {
     int planar_output; /* channels of y are not contiguous: transpose from scratch */
     struct fc_blocks blocks;
     int64_t block[2];                 /* output rows and columns of the largest block */
-    int64_t strip[2];                 /* input rows and columns of the largest block */
-    int64_t pixel_bytes;              /* of input to a pixel, with what parts it from the next */
     int64_t pixel_stride, row_stride; /* of what gemm reads, in elements */
-    int64_t strip_bytes;
+    struct fc_strip strip;
     int64_t scratch_pixels, scratch_chunk; /* byte offsets in scratch: pixel table, output chunk */
     double lo, hi;
     int64_t runs, run_length;
@@ -42,32 +40,6 @@ struct work {
 
 /* ---- running ---- */
 
-/* `fresh`: the strip held a block at another place of the image, whose borders were elsewhere. */
-static void gather(const struct direct_plan *plan, const struct fc_run *run,
-                   const struct fc_block *b, int fresh) {
-    const fc_conv2d_desc *d = &plan->desc;
-    const fc_tensor *x = &d->x;
-    int64_t channels = plan->packing.channels, row[2], column[2];
-    int64_t h = b->first[0] * d->stride[0] - d->pad[0], w = b->first[1] * d->stride[1] - d->pad[1];
-    fc_inside(x->size[2], 1, h, fc_extent(d, 0, b->size[0]), &row[0], &row[1]);
-    fc_inside(x->size[3], 1, w, fc_extent(d, 1, b->size[1]), &column[0], &column[1]);
-    if (fresh) memset(run->scratch, 0, (size_t)plan->strip_bytes);
-    for (int64_t i = row[0]; i < row[1]; i++) {
-        int64_t to = i * plan->row_stride + column[0] * plan->pixel_stride;
-        struct fc_copy2d_args copy = {
-            .src = fc_at(run, x) + fc_offset(x, b->n, b->g * channels, h + i, w + column[0]),
-            .src_i = x->stride[1],
-            .src_j = x->stride[3],
-            .dst = run->scratch + to * plan->bytes,
-            .dst_i = 1,
-            .dst_j = plan->pixel_stride,
-            .rows = channels,
-            .columns = column[1] - column[0],
-        };
-        plan->kernels->copy2d(&copy);
-    }
-}
-
 static void enter_block(const struct direct_plan *plan, const struct fc_run *run, struct work *work,
                         int fresh) {
     const fc_conv2d_desc *d = &plan->desc;
@@ -81,7 +53,10 @@ static void enter_block(const struct direct_plan *plan, const struct fc_run *run
             fc_at(run, &d->x) + fc_offset(&d->x, b->n, b->g * plan->packing.channels,
                                           b->first[0] * d->stride[0], b->first[1] * d->stride[1]);
     } else {
-        gather(plan, run, b, fresh);
+        fc_gather_strip(&plan->strip, run, &d->x, b->n, b->g * plan->packing.channels,
+                        b->first[0] * d->stride[0] - d->pad[0],
+                        b->first[1] * d->stride[1] - d->pad[1], fc_extent(d, 0, b->size[0]),
+                        fc_extent(d, 1, b->size[1]), fresh);
         work->x = run->scratch;
     }
 }
@@ -153,24 +128,13 @@ static void run_panel(const struct direct_plan *plan, const struct fc_run *run,
 
 static void direct_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
     const struct direct_plan *plan = plan_;
-    int64_t panels = plan->packing.panels, blocks = fc_blocks_total(&plan->blocks);
-    /* filter panels are split over threads where blocks alone would leave some idle */
-    int64_t splits = 1;
-    while (splits < panels && blocks * splits < 8 * n && blocks * splits % n) splits++;
-    int64_t begin, end, entered = -1, last_place = -1;
-    fc_share(blocks * splits, i, n, &begin, &end);
     struct work work = {.pixel = (ptrdiff_t *)(run->scratch + plan->scratch_pixels)};
-    for (int64_t item = begin; item < end; item++) {
-        if (item / splits != entered) {
-            entered = item / splits;
-            work.block = fc_block_at(&plan->blocks, entered);
-            int64_t place = fc_block_place(&plan->blocks, entered);
-            enter_block(plan, run, &work, place != last_place);
-            last_place = place;
-        }
-        int64_t first, last;
-        fc_share(panels, item % splits, splits, &first, &last);
-        for (int64_t p = first; p < last; p++) run_panel(plan, run, &work, p);
+    struct fc_block_walk walk;
+    fc_walk_start(&walk, &plan->blocks, plan->packing.panels, i, n);
+    while (fc_walk_next(&walk)) {
+        work.block = walk.block;
+        if (walk.entering) enter_block(plan, run, &work, walk.fresh);
+        for (int64_t p = walk.first_panel; p < walk.last_panel; p++) run_panel(plan, run, &work, p);
     }
 }
 
@@ -184,10 +148,11 @@ static void plan_blocks(struct direct_plan *plan) {
                     fc_min(plan->packing.vectors, plan->kernels->tile_vectors) *
                     plan->packing.lanes * plan->bytes;
     int64_t budget = fc_max(l2 / 4, fc_min(l2 / 2, l2 * 7 / 8 - panel));
+    int64_t pixel_bytes = plan->packing.channels * plan->bytes;
     int64_t p = d->y.size[2], q = d->y.size[3], strip;
-    while ((strip = fc_strip_bytes(d, q, plan->pixel_bytes)) < 0 || (q > 16 && strip > budget))
+    while ((strip = fc_strip_bytes(d, q, pixel_bytes)) < 0 || (q > 16 && strip > budget))
         q = fc_ceil_div(q, 2);
-    int64_t row_bytes = fc_max(1, fc_extent(d, 1, q) * plan->pixel_bytes); /* 0: no channels */
+    int64_t row_bytes = fc_max(1, fc_extent(d, 1, q) * pixel_bytes); /* 0: no channels */
     int64_t rows = fc_max(budget / row_bytes, fc_extent(d, 0, 1));
     p = fc_min(p, (rows - fc_extent(d, 0, 1)) / d->stride[0] + 1);
     /* the pixel table and the work between two looks at it stay small, too */
@@ -197,7 +162,6 @@ static void plan_blocks(struct direct_plan *plan) {
         plan->blocks.outputs[a] = d->y.size[2 + a];
         plan->blocks.count[a] = fc_ceil_div(d->y.size[2 + a], size[a]);
         plan->block[a] = fc_ceil_div(d->y.size[2 + a], plan->blocks.count[a]);
-        plan->strip[a] = fc_extent(d, a, plan->block[a]);
     }
 }
 
@@ -224,12 +188,8 @@ static int reads_in_place(const fc_conv2d_desc *d) {
 fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *desc,
                              const struct fc_packing *packing) {
     size_t taps = (size_t)(desc->weight.size[2] * desc->weight.size[3]);
-    int64_t channels = packing->channels, bytes = fc_dtype_bytes((fc_dtype)desc->x.dtype);
-    int in_place = reads_in_place(desc);
-    /* pixels a multiple of 2 KiB apart would all fall into the same few sets of L1 */
-    int64_t dense = channels * bytes % 2048 ? channels : channels + 64 / bytes;
-    int64_t pixel_bytes = (in_place ? channels : dense) * bytes;
-    if (fc_strip_bytes(desc, 1, pixel_bytes) < 0) return FC_ERROR_OVERFLOW;
+    int64_t bytes = fc_dtype_bytes((fc_dtype)desc->x.dtype);
+    if (fc_strip_bytes(desc, 1, packing->channels * bytes) < 0) return FC_ERROR_OVERFLOW;
     struct direct_plan *plan = malloc(sizeof *plan + taps * sizeof plan->run[0]);
     if (!plan) return FC_ERROR_MEMORY;
     *plan = (struct direct_plan){
@@ -237,22 +197,22 @@ fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *d
         .desc = *desc,
         .packing = *packing,
         .bytes = bytes,
-        .in_place = in_place,
-        .pixel_stride = in_place ? desc->x.stride[3] : dense,
-        .pixel_bytes = pixel_bytes,
+        .in_place = reads_in_place(desc),
         .planar_output = desc->y.stride[1] != 1 && desc->y.size[1] != 1,
         .blocks = {.images = desc->x.size[0], .groups = desc->groups},
         .lo = fc_lower_bound(desc),
         .hi = fc_upper_bound(desc),
     };
     plan_blocks(plan);
-    plan->row_stride = plan->in_place ? desc->x.stride[2] : plan->strip[1] * plan->pixel_stride;
+    fc_strip_plan(&plan->strip, plan->kernels, packing->channels,
+                  fc_extent(desc, 0, plan->block[0]), fc_extent(desc, 1, plan->block[1]),
+                  plan->bytes);
+    plan->pixel_stride = plan->in_place ? desc->x.stride[3] : plan->strip.pixel_stride;
+    plan->row_stride = plan->in_place ? desc->x.stride[2] : plan->strip.row_stride;
     plan_runs(plan);
-    int64_t strip =
-        plan->in_place ? 0 : fc_product(fc_product(plan->strip[0], plan->row_stride), plan->bytes);
+    int64_t strip = plan->in_place ? 0 : plan->strip.total_bytes;
     int64_t pixels = plan->block[0] * plan->block[1];
     int64_t chunk = FC_CHUNK_PIXELS * plan->kernels->tile_vectors * packing->lanes * plan->bytes;
-    plan->strip_bytes = strip;
     plan->scratch_pixels = fc_align(fc_max(strip, 0));
     plan->scratch_chunk = plan->scratch_pixels + fc_align(pixels * (int64_t)sizeof(ptrdiff_t));
     double products = (double)fc_count(&desc->y) * (double)packing->depth;

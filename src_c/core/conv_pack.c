@@ -8,10 +8,11 @@ void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
         .groups = desc->groups,
         .filters = w->size[0] / desc->groups,
         .channels = w->size[1],
-        .taps = w->size[2] * w->size[3],
+        .taps = algorithm == FC_ALGORITHM_WINOGRAD ? 36 : w->size[2] * w->size[3],
         .lanes = algorithm == FC_ALGORITHM_PLANAR ? 1 : kernels->lanes,
         .widest = algorithm == FC_ALGORITHM_PLANAR ? FC_PLANAR_FILTERS : kernels->tile_vectors,
-        .channel_major = algorithm != FC_ALGORITHM_CHANNELS_LAST,
+        .channel_major = algorithm == FC_ALGORITHM_IM2COL || algorithm == FC_ALGORITHM_PLANAR,
+        .winograd = algorithm == FC_ALGORITHM_WINOGRAD,
     };
     packing->depth = fc_product(packing->channels, packing->taps);
     packing->vectors = fc_ceil_div(packing->filters, packing->lanes);
@@ -123,6 +124,50 @@ static void pack_blocks(const struct pack_plan *plan, const char *src, char *dst
     }
 }
 
+/* G g along one axis: three weights to six, at the points of winograd.tmpl.h. */
+static void transform(const double g[3], double u[6]) {
+    static const double a = 0.625, b = 1.5;
+    const double at_a = 2 * a * a * (a * a - b * b), at_b = 2 * b * b * (b * b - a * a);
+    u[0] = g[0] / (a * a * b * b);
+    u[1] = (g[0] + a * g[1] + a * a * g[2]) / at_a;
+    u[2] = (g[0] - a * g[1] + a * a * g[2]) / at_a;
+    u[3] = (g[0] + b * g[1] + b * b * g[2]) / at_b;
+    u[4] = (g[0] - b * g[1] + b * b * g[2]) / at_b;
+    u[5] = g[2];
+}
+
+static double element(const char *p, int64_t dtype) {
+    return dtype == FC_FLOAT32 ? (double)*(const float *)p : *(const double *)p;
+}
+
+/* U = G g G' in double, rounded once. */
+static void pack_winograd(const struct pack_plan *plan, const char *src, char *dst, int64_t filters,
+                          int64_t width) {
+    const struct fc_packing *p = &plan->packing;
+    int64_t dtype = plan->weight.dtype;
+    for (int64_t c = 0; c < p->channels; c++)
+        for (int64_t k = 0; k < filters; k++) {
+            double columns[3][6];
+            for (int s = 0; s < 3; s++) {
+                double g[3];
+                for (int r = 0; r < 3; r++)
+                    g[r] = element(src + fc_offset(&plan->weight, k, c, r, s), dtype);
+                transform(g, columns[s]);
+            }
+            for (int i = 0; i < 6; i++) {
+                double g[3] = {columns[0][i], columns[1][i], columns[2][i]}, u[6];
+                transform(g, u);
+                for (int j = 0; j < 6; j++) {
+                    int64_t at = row_of(p, i * 6 + j, c) * width + k;
+                    if (dtype == FC_FLOAT32)
+                        ((float *)dst)[at] = (float)u[j];
+                    else
+                        ((double *)dst)[at] = u[j];
+                }
+            }
+        }
+}
+
 static void pack_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
     const struct pack_plan *plan = plan_;
     const struct fc_packing *p = &plan->packing;
@@ -138,7 +183,9 @@ static void pack_run(const void *plan_, const struct fc_run *run, int64_t i, int
         const char *src = fc_at(run, &plan->weight) + fc_offset(&plan->weight, filter, 0, 0, 0);
         char *dst = packed + panel.weight * bytes, *bias = packed + panel.bias * bytes;
         if (panel.filters < width) memset(dst, 0, (size_t)(width * p->depth * bytes));
-        if (plan->contiguous && (p->channel_major || p->taps == 1))
+        if (p->winograd)
+            pack_winograd(plan, src, dst, panel.filters, width);
+        else if (plan->contiguous && (p->channel_major || p->taps == 1))
             pack_transposed(plan, src, dst, panel.filters, width);
         else if (plan->block)
             pack_blocks(plan, src, dst, run->scratch, panel.filters, width);
@@ -176,7 +223,7 @@ fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *des
     plan->contiguous = (w->stride[3] == 1 || w->size[3] == 1) &&
                        (w->stride[2] == w->size[3] || w->size[2] == 1) &&
                        (w->stride[1] == p->taps || w->size[1] == 1);
-    if (plan->contiguous && p->taps > 1 && p->taps <= 256 && !p->channel_major)
+    if (plan->contiguous && p->taps > 1 && p->taps <= 256 && !p->channel_major && !p->winograd)
         plan->block = fc_max(1, fc_min(p->channels, 256 / p->taps));
     struct fc_step step = {
         .run = pack_run,

@@ -81,7 +81,8 @@ typedef enum fc_algorithm {
     FC_ALGORITHM_DIRECT = 1,        /* no column matrix in memory: one of the next but one */
     FC_ALGORITHM_IM2COL = 2,        /* an explicit column matrix, then GEMM */
     FC_ALGORITHM_CHANNELS_LAST = 3, /* direct, vectors along the filters (implicit GEMM) */
-    FC_ALGORITHM_PLANAR = 4         /* direct, vectors along the pixels */
+    FC_ALGORITHM_PLANAR = 4,        /* direct, vectors along the pixels */
+    FC_ALGORITHM_WINOGRAD = 5       /* F(4x4, 3x3): 3x3 filters at stride and dilation 1 */
 } fc_algorithm;
 
 /* y[n][k][p][q] = act(bias[k] + sum over c, r, s of

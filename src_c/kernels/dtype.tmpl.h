@@ -32,6 +32,7 @@
 #include "kernels/gemm.tmpl.h"
 #include "kernels/planar.tmpl.h"
 #include "kernels/pool.tmpl.h"
+#include "kernels/winograd.tmpl.h"
 #include "kernels/table.tmpl.h"
 
 #undef FC_BITS

@@ -61,6 +61,39 @@ struct fc_planar_args {
 };
 typedef void (*fc_planar_fn)(const struct fc_planar_args *args);
 
+/* winograd_input: one 6x6 input tile of F(4x4, 3x3).
+ * formula:   v[i*6 + j][c] = (B' d B)[i][j][c], d[i][j][c] = x[i*row_stride + j*pixel_stride + c]
+ * layout:    x channels last; v [36][...][channels rounded up to VL] with xi_stride between the 36
+ * alignment: none needed
+ * overrun:   writes v up to a multiple of VL channels (zeros)
+ * edges:     the last channels are loaded masked. */
+struct fc_winograd_input_args {
+    const void *x;
+    ptrdiff_t row_stride, pixel_stride, channels;
+    void *v;
+    ptrdiff_t xi_stride;
+};
+typedef void (*fc_winograd_input_fn)(const struct fc_winograd_input_args *args);
+
+/* winograd_output: one 4x4 output tile of F(4x4, 3x3).
+ * formula:   y[i*row_stride + j*pixel_stride + k] = min(hi, max(lo, (A' m A)[i][j][k] + bias[k])),
+ *            i < rows, j < columns, k < filters
+ * layout:    m [36][...][filters rounded up to VL] with xi_stride between the 36; y channels last
+ * alignment: none needed
+ * overrun:   reads m and bias up to a multiple of VL filters
+ * edges:     1 to 4 rows and columns; the last filters are stored masked. */
+struct fc_winograd_output_args {
+    const void *m;
+    ptrdiff_t xi_stride;
+    const void *bias;
+    ptrdiff_t filters;
+    void *y;
+    ptrdiff_t row_stride, pixel_stride;
+    int rows, columns;
+    double lo, hi;
+};
+typedef void (*fc_winograd_output_fn)(const struct fc_winograd_output_args *args);
+
 /* copy2d: strided copy and transpose; packs inputs and weights, writes NCHW outputs.
  * formula:   dst[i*dst_i + j*dst_j] = src[i*src_i + j*src_j], i < rows, j < columns
  * layout:    any strides; fast where dst and src are contiguous in one axis each
@@ -146,6 +179,8 @@ struct fc_kernel_set {
     ptrdiff_t tile_pixels[FC_MAX_TILE_VECTORS + 1]; /* pixels in a tile of so many vectors */
     fc_gemm_fn gemm;
     fc_planar_fn planar;
+    fc_winograd_input_fn winograd_input;
+    fc_winograd_output_fn winograd_output;
     fc_copy2d_fn copy2d;
     fc_add2d_fn add2d;
     fc_reduce_taps_fn reduce_taps;
