@@ -21,7 +21,7 @@ from ._views import (
     output_key,
 )
 from .errors import ShapeError
-from .runtime import algorithm_code, plan_cache
+from .runtime import ALGORITHMS, algorithm_code, plan_cache
 
 #: Fused activations, with their numbers in the C contract.
 ACTIVATIONS: dict[str | None, int] = {
@@ -46,6 +46,10 @@ class ConvPlan(NamedTuple):
     packed_bytes: int
 
 
+def _winograd_fits(weight: View, geometry: dict[str, Any]) -> bool:
+    return weight.size[2:] == (3, 3) and geometry["stride"] == geometry["dilation"] == (1, 1)
+
+
 def _conv_plan(
     x: View,
     weight: View,
@@ -59,6 +63,14 @@ def _conv_plan(
 ) -> ConvPlan:
     run = _native.Program()
     code = algorithm_code(algorithm)
+    if code == ALGORITHMS["winograd"] and not _winograd_fits(weight, geometry):
+        if algorithm is not None:
+            raise ValueError(
+                "algorithm: 'winograd' computes 3x3 filters at stride and dilation 1, got "
+                f"{weight.size[2]}x{weight.size[3]} at stride {geometry['stride']}, dilation "
+                f"{geometry['dilation']}"
+            )
+        code = ALGORITHMS["auto"]  # a default is for what it fits
     fused: dict[str, Any] = {"activation": ACTIVATIONS[activation], "alpha": ALPHA}
     x_at = x.at(run.input(x.key))
     if not packed:

@@ -3,10 +3,6 @@
 
 #include "core/conv.h"
 
-/* Strips of more than this many bytes for a single output pixel are not worth gathering: such
- * geometry (large filters far apart) goes through the column matrix. */
-#define FC_LARGEST_STRIP_BYTES ((int64_t)64 << 20)
-
 /* Column matrices are made for so many images at a time, at most. */
 #define FC_COLUMN_BYTES ((int64_t)16 << 20)
 #define FC_COLUMN_ROUNDS 64
@@ -26,12 +22,6 @@ static fc_status check_weight(const fc_conv2d_desc *d) {
     return FC_OK;
 }
 
-/* What F(4x4, 3x3) can compute at all. */
-static int winograd_fits(const fc_conv2d_desc *d) {
-    return d->weight.size[2] == 3 && d->weight.size[3] == 3 && d->stride[0] == 1 &&
-           d->stride[1] == 1 && d->dilation[0] == 1 && d->dilation[1] == 1;
-}
-
 static fc_status check(const fc_conv2d_desc *d) {
     const fc_tensor *x = &d->x, *w = &d->weight, *y = &d->y;
     fc_status status = FC_OK;
@@ -44,44 +34,8 @@ static fc_status check(const fc_conv2d_desc *d) {
     if (x->size[1] % d->groups || w->size[1] != x->size[1] / d->groups ||
         y->size[1] != w->size[0] || y->size[0] != x->size[0])
         return FC_ERROR_SHAPE;
-    if (d->algorithm == FC_ALGORITHM_WINOGRAD && !winograd_fits(d)) return FC_ERROR_UNSUPPORTED;
+    if (d->algorithm == FC_ALGORITHM_WINOGRAD && !fc_winograd_fits(d)) return FC_ERROR_UNSUPPORTED;
     return fc_check_window(w->size + 2, d->stride, d->dilation, d->pad, x, y->size[2], y->size[3]);
-}
-
-/* Cycles an output pixel, at one vector multiply-add a cycle. Vectors along the filters lose the
- * lanes that filters do not fill and transpose planes in and out; vectors along the pixels lose what
- * padded rows are wider than the output, and a little in every tap's loads, which are unaligned. */
-static int choose_direct(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels) {
-    const fc_tensor *w = &d->weight;
-    double lanes = (double)kernels->lanes, filters = (double)(w->size[0] / d->groups);
-    double channels = (double)w->size[1], depth = channels * (double)(w->size[2] * w->size[3]);
-    double vectors = (double)fc_ceil_div(w->size[0] / d->groups, kernels->lanes);
-    double run = (double)w->size[3] * channels; /* multiply-adds between two looks at a table */
-    double inputs = (double)(d->stride[0] * d->stride[1]);
-    double transposed = fc_ceil_div(w->size[1], kernels->lanes) * (lanes / 4) * inputs;
-    double along_filters = depth * vectors * (1.05 + 3 / run) + 4;
-    if (d->x.stride[1] != 1) along_filters += transposed;
-    if (d->y.stride[1] != 1) along_filters += vectors * (lanes / 4);
-    double reach = (double)((w->size[3] - 1) * d->dilation[1] / d->stride[1]);
-    double wide = 1 + reach / (double)d->y.size[3];
-    double tiles = filters / FC_PLANAR_FILTERS; /* loads of x, which the filters of a tile share */
-    double along_pixels = depth * (filters * 1.1 + 0.5 + tiles) / lanes * wide;
-    along_pixels += (channels * inputs + filters) * 3 / lanes + 1;
-    if (d->x.stride[3] != 1) along_pixels += channels * inputs;
-    if (d->y.stride[3] != 1) along_pixels += filters;
-    return along_pixels < along_filters ? FC_ALGORITHM_PLANAR : FC_ALGORITHM_CHANNELS_LAST;
-}
-
-/* Looks at the shape of one image, never at batch, threads or values. */
-static int choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels) {
-    if (d->algorithm == FC_ALGORITHM_DIRECT) return choose_direct(d, kernels);
-    if (d->algorithm != FC_ALGORITHM_AUTO) return d->algorithm;
-    int64_t rows = (d->weight.size[2] - 1) * d->dilation[0] + 1;
-    int64_t columns = (d->weight.size[3] - 1) * d->dilation[1] + 1;
-    int64_t bytes = fc_product(fc_product(rows, columns),
-                               d->weight.size[1] * fc_dtype_bytes((fc_dtype)d->x.dtype));
-    if (bytes < 0 || bytes > FC_LARGEST_STRIP_BYTES) return FC_ALGORITHM_IM2COL;
-    return choose_direct(d, kernels);
 }
 
 int64_t fc_l2_bytes(void) {
@@ -159,7 +113,7 @@ fc_status fc_program_add_conv2d(struct fc_program *program, const fc_conv2d_desc
     fc_conv2d_desc d = *desc;
     const struct fc_kernel_set *kernels = program->kernels->set[d.x.dtype];
     struct fc_packing packing;
-    d.algorithm = choose_algorithm(desc, kernels);
+    d.algorithm = fc_choose_algorithm(desc, kernels, desc->weight_is_packed);
     fc_packing_plan(&packing, &d, kernels, d.algorithm);
     if (packing.bytes < 0) return FC_ERROR_OVERFLOW;
     if (!d.weight_is_packed) {
@@ -191,7 +145,7 @@ fc_status fc_conv2d_packing(const struct fc_program *program, const fc_conv2d_de
     if (status) return status;
     struct fc_packing packing;
     const struct fc_kernel_set *kernels = program->kernels->set[desc->x.dtype];
-    *algorithm = choose_algorithm(desc, kernels);
+    *algorithm = fc_choose_algorithm(desc, kernels, 1);
     fc_packing_plan(&packing, desc, kernels, *algorithm);
     *packed_bytes = packing.bytes;
     return packing.bytes < 0 ? FC_ERROR_OVERFLOW : FC_OK;

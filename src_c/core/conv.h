@@ -36,6 +36,12 @@ void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
                      const struct fc_kernel_set *kernels, int algorithm);
 struct fc_panel fc_packing_panel(const struct fc_packing *packing, int64_t group, int64_t panel);
 
+/* What AUTO and DIRECT stand for on this descriptor; `packed`: packing the weights costs nothing now. */
+int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *kernels,
+                        int packed);
+/* Whether F(4x4, 3x3) can compute this at all. */
+int fc_winograd_fits(const fc_conv2d_desc *desc);
+
 /* Adds the step that packs desc's weight and bias into slots[slot] + offset_bytes. */
 fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *desc, int algorithm,
                            int32_t slot, int64_t offset_bytes);

@@ -18,6 +18,7 @@ struct pool_plan {
     fc_pool2d_desc desc;
     enum pool_path path;
     int64_t bytes;
+    int two_by_two;          /* planar: 2x2 windows at stride 2, all inside the image */
     int64_t row_elements;    /* planar: the padded row in scratch */
     int64_t scratch_divisor; /* byte offsets in scratch: divisors, taps */
     int64_t scratch_taps;
@@ -180,35 +181,49 @@ static void channels_last_run(const void *plan_, const struct fc_run *run, int64
     }
 }
 
+/* One output row of one plane, by way of a padded row in scratch. */
+static void planar_row(const struct pool_plan *plan, const struct fc_run *run, const char *x,
+                       int64_t p, char *y) {
+    const fc_pool2d_desc *d = &plan->desc;
+    char *row = run->scratch, *inner = row + d->pad[1] * plan->bytes;
+    ptrdiff_t *tap = (ptrdiff_t *)(run->scratch + plan->scratch_taps);
+    int64_t width = fc_min(d->x.size[3], plan->row_elements - d->pad[1]), taps = 0, range[2];
+    clip(d, 0, p, range);
+    for (int64_t h = range[0]; h < range[1]; h += d->dilation[0]) tap[taps++] = h * d->x.stride[2];
+    if (taps)
+        plan->kernels->reduce_taps(reduce_op(plan), x, tap, taps, inner, width);
+    else
+        fill(plan, inner, width, neutral(plan));
+    plan->kernels->reduce_row(reduce_op(plan), row, d->kernel[1], d->dilation[1], d->stride[1], y,
+                              d->y.size[3]);
+}
+
 static void planar_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
     const struct pool_plan *plan = plan_;
     const fc_pool2d_desc *d = &plan->desc;
-    char *row = run->scratch, *divisor = run->scratch + plan->scratch_divisor;
-    char *inner = row + d->pad[1] * plan->bytes;
-    ptrdiff_t *tap = (ptrdiff_t *)(run->scratch + plan->scratch_taps);
+    char *divisor = run->scratch + plan->scratch_divisor;
     int64_t begin, end, channels = d->y.size[1], rows = d->y.size[2];
-    int64_t width = fc_min(d->x.size[3], plan->row_elements - d->pad[1]);
-    fill(plan, row, plan->row_elements, neutral(plan));
+    int64_t parts = fc_ceil_div(rows, 32); /* of a plane, so that one plane can be shared out */
+    fill(plan, run->scratch, plan->row_elements, neutral(plan));
     if (d->kind == FC_POOL_AVERAGE)
         for (int64_t q = 0; q < d->y.size[3]; q++)
             fill(plan, divisor + q * plan->bytes, 1, (double)divisor_part(d, 1, q));
-    fc_share(d->y.size[0] * channels * rows, i, n, &begin, &end);
+    fc_share(d->y.size[0] * channels * parts, i, n, &begin, &end);
     for (int64_t item = begin; item < end; item++) {
-        int64_t image = item / rows / channels, c = item / rows % channels, p = item % rows;
+        int64_t image = item / parts / channels, c = item / parts % channels, first, last;
         const char *x = fc_at(run, &d->x) + fc_offset(&d->x, image, c, 0, 0);
-        char *y = fc_at(run, &d->y) + fc_offset(&d->y, image, c, p, 0);
-        int64_t taps = 0, range[2];
-        clip(d, 0, p, range);
-        for (int64_t h = range[0]; h < range[1]; h += d->dilation[0])
-            tap[taps++] = h * d->x.stride[2];
-        if (taps)
-            plan->kernels->reduce_taps(reduce_op(plan), x, tap, taps, inner, width);
-        else
-            fill(plan, inner, width, neutral(plan));
-        plan->kernels->reduce_row(reduce_op(plan), row, d->kernel[1], d->dilation[1], d->stride[1],
-                                  y, d->y.size[3]);
-        if (d->kind == FC_POOL_AVERAGE)
-            plan->kernels->divide(y, divisor, 1, (double)divisor_part(d, 0, p), d->y.size[3]);
+        char *y = fc_at(run, &d->y) + fc_offset(&d->y, image, c, 0, 0);
+        fc_share(rows, item % parts, parts, &first, &last);
+        for (int64_t p = first; p < last; p++) {
+            char *out = y + p * d->y.stride[2] * plan->bytes;
+            if (plan->two_by_two)
+                plan->kernels->reduce_2x2(reduce_op(plan), x + 2 * p * d->x.stride[2] * plan->bytes,
+                                          d->x.stride[2], out, d->y.size[3]);
+            else
+                planar_row(plan, run, x, p, out);
+            if (d->kind == FC_POOL_AVERAGE)
+                plan->kernels->divide(out, divisor, 1, (double)divisor_part(d, 0, p), d->y.size[3]);
+        }
     }
 }
 
@@ -248,6 +263,10 @@ fc_status fc_program_add_pool2d(struct fc_program *program, const fc_pool2d_desc
     else if (floating && x->stride[3] == 1 && (y->stride[3] == 1 || y->size[3] == 1) &&
              plan->row_elements <= FC_LONGEST_ROW)
         plan->path = POOL_PLANAR;
+    plan->two_by_two = 1;
+    for (int a = 0; a < 2; a++)
+        plan->two_by_two &= desc->kernel[a] == 2 && desc->stride[a] == 2 && desc->pad[a] == 0 &&
+                            desc->dilation[a] == 1 && 2 * y->size[2 + a] <= x->size[2 + a];
     static const fc_step_fn run[] = {scalar_run, channels_last_run, planar_run};
     int64_t taps = plan->path == POOL_PLANAR ? fc_min(desc->kernel[0], x->size[2])
                                              : fc_product(fc_min(desc->kernel[0], x->size[2]),

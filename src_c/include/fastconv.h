@@ -189,8 +189,8 @@ fc_status fc_program_add_conv2d(fc_program *program, const fc_conv2d_desc *desc)
  * (neither AUTO nor DIRECT), and on nothing else: x, y and the window are not looked at. */
 fc_status fc_program_add_conv2d_pack(fc_program *program, const fc_conv2d_desc *desc, int32_t slot,
                                      int64_t offset_bytes);
-/* What AUTO or DIRECT stands for on this descriptor (one of the others), and the size of its packed
- * weights. */
+/* What AUTO or DIRECT stands for on this descriptor, with weights packed once for many runs, and the
+ * size of those. (A run that must pack its weights counts that in its choice.) */
 fc_status fc_conv2d_packing(const fc_program *program, const fc_conv2d_desc *desc,
                             int32_t *algorithm, int64_t *packed_bytes);
 fc_status fc_program_add_pool2d(fc_program *program, const fc_pool2d_desc *desc);

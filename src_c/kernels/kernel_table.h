@@ -129,6 +129,15 @@ typedef void (*fc_reduce_taps_fn)(enum fc_reduce_op op, const void *x, const ptr
 typedef void (*fc_reduce_row_fn)(enum fc_reduce_op op, const void *x, ptrdiff_t taps,
                                  ptrdiff_t dilation, ptrdiff_t stride, void *y, ptrdiff_t count);
 
+/* reduce_2x2: the commonest window, 2x2 at stride 2, both halves at once.
+ * formula:   y[q] = op of x[2*q], x[2*q + 1], x[row + 2*q], x[row + 2*q + 1], q < count (max: NaN wins)
+ * layout:    contiguous rows; row: the distance to the lower one
+ * alignment: none needed
+ * overrun:   none
+ * edges:     the last vector is masked. */
+typedef void (*fc_reduce_2x2_fn)(enum fc_reduce_op op, const void *x, ptrdiff_t row, void *y,
+                                 ptrdiff_t count);
+
 /* add2d: fold's accumulation.
  * formula:   dst[i*dst_i + j*dst_j] += src[i*src_i + j*src_j], i < rows, j < columns
  * layout:    any strides; fast where both are contiguous in j; dst elements all distinct
@@ -185,6 +194,7 @@ struct fc_kernel_set {
     fc_add2d_fn add2d;
     fc_reduce_taps_fn reduce_taps;
     fc_reduce_row_fn reduce_row;
+    fc_reduce_2x2_fn reduce_2x2;
     fc_divide_fn divide;
     fc_activate_fn activate;
     fc_softmax_fn softmax;

@@ -74,6 +74,28 @@ static void FC_NAME(reduce_row)(enum fc_reduce_op op, const void *x, ptrdiff_t t
         FC_NAME(reduce_row_op)(FC_REDUCE_SUM, (const T *)x, taps, dilation, stride, (T *)y, count);
 }
 
+FC_INLINE void FC_NAME(reduce_2x2_op)(const enum fc_reduce_op op, const T *x, ptrdiff_t row, T *y,
+                                      ptrdiff_t count) {
+    for (ptrdiff_t q = 0; q < count; q += VL) {
+        const T *p = x + 2 * q;
+        ptrdiff_t n = 2 * (count - q); /* elements of a row that are left */
+        V low = V_(reduce)(op, V_(load_some)(p, n), V_(load_some)(p + row, n)), high = low;
+        if (n > VL)
+            high =
+                V_(reduce)(op, V_(load_some)(p + VL, n - VL), V_(load_some)(p + row + VL, n - VL));
+        V_(store_some)(y + q, V_(reduce)(op, V_(even)(low, high), V_(odd)(low, high)), count - q);
+    }
+}
+
+static void FC_NAME(reduce_2x2)(enum fc_reduce_op op, const void *x, ptrdiff_t row, void *y,
+                                ptrdiff_t count) {
+    count_call();
+    if (op == FC_REDUCE_MAX)
+        FC_NAME(reduce_2x2_op)(FC_REDUCE_MAX, (const T *)x, row, (T *)y, count);
+    else
+        FC_NAME(reduce_2x2_op)(FC_REDUCE_SUM, (const T *)x, row, (T *)y, count);
+}
+
 static void FC_NAME(divide)(void *y, const void *divisor, ptrdiff_t step, double factor,
                             ptrdiff_t count) {
     T *out = (T *)y;

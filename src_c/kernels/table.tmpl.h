@@ -10,6 +10,7 @@ static const struct fc_kernel_set FC_NAME(set) = {
     .copy2d = FC_NAME(copy2d),
     .add2d = FC_NAME(add2d),
     .reduce_taps = FC_NAME(reduce_taps),
+    .reduce_2x2 = FC_NAME(reduce_2x2),
     .reduce_row = FC_NAME(reduce_row),
     .divide = FC_NAME(divide),
     .activate = FC_NAME(activate),

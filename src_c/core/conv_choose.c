@@ -1,0 +1,93 @@
+/* conv_choose.c: which algorithm a convolution takes.
+ *
+ * A cost model in cycles an output pixel of one group, at one vector multiply-add a cycle. It looks at
+ * the shape of one image, never at batch, threads or values: bits must not depend on those.
+ */
+#include "core/conv.h"
+
+/* Strips of more than this many bytes for a single output pixel are not worth gathering: such
+ * geometry (large filters far apart) goes through the column matrix. */
+#define FC_LARGEST_STRIP_BYTES ((int64_t)64 << 20)
+
+/* With fewer channels Winograd's rounding error is more than 2.5 times that of the direct sum. */
+#define FC_WINOGRAD_CHANNELS 24
+
+struct shape {
+    double lanes, filters, vectors, channels, depth;
+    double inputs;     /* input pixels gathered an output pixel */
+    double transposes; /* vectors of channels that are transposed in, and of filters out */
+};
+
+static struct shape shape_of(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels) {
+    const fc_tensor *w = &d->weight;
+    int64_t filters = w->size[0] / d->groups;
+    struct shape s = {
+        .lanes = (double)kernels->lanes,
+        .filters = (double)filters,
+        .vectors = (double)fc_ceil_div(filters, kernels->lanes),
+        .channels = (double)w->size[1],
+        .depth = (double)(w->size[1] * w->size[2] * w->size[3]),
+        .inputs = (double)(d->stride[0] * d->stride[1]),
+    };
+    if (d->x.stride[1] != 1)
+        s.transposes += (double)fc_ceil_div(w->size[1], kernels->lanes) * s.inputs;
+    if (d->y.stride[1] != 1) s.transposes += s.vectors;
+    return s;
+}
+
+/* Vectors along the filters lose the lanes that filters do not fill, and transpose planes. */
+static double channels_last_cycles(const fc_conv2d_desc *d, const struct shape *s) {
+    double run = (double)d->weight.size[3] * s->channels; /* between two looks at a table */
+    return s->depth * s->vectors * (1.05 + 3 / run) + 4 + s->transposes * s->lanes / 4;
+}
+
+/* Vectors along the pixels lose what padded rows are wider than the output, and a little in every
+ * tap's loads, which are unaligned; a tile's filters share them. */
+static double planar_cycles(const fc_conv2d_desc *d, const struct shape *s) {
+    double reach = (double)((d->weight.size[3] - 1) * d->dilation[1] / d->stride[1]);
+    double wide = 1 + reach / (double)d->y.size[3];
+    double loads = 0.5 + s->filters / FC_PLANAR_FILTERS;
+    double cycles = s->depth * (s->filters * 1.1 + loads) / s->lanes * wide;
+    cycles += (s->channels * s->inputs + s->filters) * 3 / s->lanes + 1;
+    if (d->x.stride[3] != 1) cycles += s->channels * s->inputs;
+    if (d->y.stride[3] != 1) cycles += s->filters;
+    return cycles;
+}
+
+/* A tile of 4x4: 36 products instead of 144, transforms of about 200 operations a vector in and out,
+ * and what the last tiles stick out. Weights are transformed in double, unless they are packed before. */
+static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s, int packed) {
+    double pixels = (double)(d->y.size[2] * d->y.size[3]);
+    double tiles = (double)(fc_ceil_div(d->y.size[2], 4) * fc_ceil_div(d->y.size[3], 4));
+    double vectors_in = (double)fc_ceil_div((int64_t)s->channels, (int64_t)s->lanes);
+    double tile = 36 * s->channels * s->vectors * 1.1 + 240 * vectors_in + 220 * s->vectors;
+    double cycles = tile * tiles / pixels + 4 + s->transposes * s->lanes / 3;
+    return packed ? cycles : cycles + s->channels * s->filters * 120 / pixels;
+}
+
+int fc_winograd_fits(const fc_conv2d_desc *d) {
+    return d->weight.size[2] == 3 && d->weight.size[3] == 3 && d->stride[0] == 1 &&
+           d->stride[1] == 1 && d->dilation[0] == 1 && d->dilation[1] == 1;
+}
+
+int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels, int packed) {
+    if (d->algorithm != FC_ALGORITHM_AUTO && d->algorithm != FC_ALGORITHM_DIRECT)
+        return d->algorithm;
+    int64_t rows = (d->weight.size[2] - 1) * d->dilation[0] + 1;
+    int64_t columns = (d->weight.size[3] - 1) * d->dilation[1] + 1;
+    int64_t bytes = fc_product(fc_product(rows, columns),
+                               d->weight.size[1] * fc_dtype_bytes((fc_dtype)d->x.dtype));
+    int automatic = d->algorithm == FC_ALGORITHM_AUTO;
+    if (automatic && (bytes < 0 || bytes > FC_LARGEST_STRIP_BYTES)) return FC_ALGORITHM_IM2COL;
+    struct shape s = shape_of(d, kernels);
+    double best = channels_last_cycles(d, &s), planar = planar_cycles(d, &s);
+    int choice = FC_ALGORITHM_CHANNELS_LAST;
+    if (planar < best) {
+        choice = FC_ALGORITHM_PLANAR;
+        best = planar;
+    }
+    if (automatic && fc_winograd_fits(d) && s.channels >= FC_WINOGRAD_CHANNELS &&
+        winograd_cycles(d, &s, packed) < best)
+        choice = FC_ALGORITHM_WINOGRAD;
+    return choice;
+}
