@@ -89,9 +89,9 @@ def test_numpy_is_the_only_requirement() -> None:
 
 def test_without_its_extension_it_says_what_to_do(tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, tmp_path / "fastconv", ignore=shutil.ignore_patterns("*.so"))
-    answer = subprocess.run(
-        [sys.executable, "-c", "import fastconv"], capture_output=True, text=True, cwd=tmp_path
-    )
+    # -S: without site-packages, where an editable install would still find the extension.
+    command = [sys.executable, "-S", "-c", "import fastconv"]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert answer.returncode != 0
     assert "ImportError" in answer.stderr
     assert "pip install" in answer.stderr
