@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--list", action="store_true", help="list the networks and their layers")
     bench.add_argument("--threads", type=_positive, default=1, metavar="N", help="default: 1")
-    bench.add_argument("--algorithm", choices=["auto", "direct", "im2col"], default="auto")
+    bench.add_argument("--algorithm", choices=list(runtime.ALGORITHMS), default="auto")
     bench.add_argument("--isa", metavar="NAME", help="force an instruction set")
     bench.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     bench.add_argument("--rounds", type=_positive, default=7, metavar="N", help="default: 7")

@@ -93,8 +93,9 @@ def set_algorithm(name: str) -> None:
 
     Parameters
     ----------
-    name : {"auto", "direct", "im2col"}
-        "auto" lets the planner choose by the shape of one image.
+    name : {"auto", "direct", "channels_last", "planar", "winograd", "im2col"}
+        "auto" lets the planner choose by the shape of one image. "winograd" is used where it fits
+        (3x3 filters at stride and dilation 1).
 
     Raises
     ------

@@ -118,11 +118,11 @@ def pooled(case: PoolCase, dtype: str) -> tuple[Array, Array]:
 
 
 def conv2d(isa: str, dtype: str, side: str) -> None:
-    """Every case of conv2d, in both layouts and both algorithms."""
+    """Every case of conv2d, in both layouts and by every exact algorithm."""
     for case in CONVS:
         if not case.n:
             continue
-        for algorithm in ("direct", "im2col"):
+        for algorithm in ("channels_last", "planar", "im2col"):
             for layout in ("NCHW", "NHWC"):
                 announce(isa, dtype, side, case, algorithm, layout)
                 guarded.reset()

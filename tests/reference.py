@@ -24,7 +24,10 @@ Padding: TypeAlias = int | str | Sequence[int] | Sequence[Sequence[int]]
 #: Sums of `terms` products: |y - exact| <= C[family] * terms * eps * (|w| * |x|). A chain of
 #: `terms` roundings is at most terms * eps / 2 (1 + O(eps)) of the absolute sum, so 1 leaves a
 #: factor of two, which the oracle's own rounding shares when float64 is tested.
-C: dict[str, float] = {"direct": 1.0, "im2col": 1.0, "linear": 1.0, "mean": 1.0, "scatter": 1.0}
+C: dict[str, float] = {
+    **dict.fromkeys(("direct", "channels_last", "planar", "im2col"), 1.0),
+    **dict.fromkeys(("linear", "mean", "scatter"), 1.0),
+}
 
 
 def two(value: int | Sequence[int]) -> Pair:
@@ -297,7 +300,7 @@ def activate(y: Array, activation: str | None) -> Array:
     return y if activation is None else np.asarray(ACTIVATIONS[activation][0](y))
 
 
-Family = Literal["direct", "im2col", "linear", "mean", "scatter"]
+Family = Literal["direct", "channels_last", "planar", "im2col", "linear", "mean", "scatter"]
 
 
 def bound(family: Family, terms: int, magnitude: Array, dtype: Any) -> Array:

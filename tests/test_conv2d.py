@@ -24,7 +24,7 @@ import fastconv
 from fastconv import _native, conv2d, runtime
 from fastconv.functional import PackedWeights, locally_connected2d
 
-ALGORITHMS = ("direct", "im2col")
+ALGORITHMS = ("direct", "channels_last", "planar", "im2col")
 LAYOUTS = ("NCHW", "NHWC")
 
 
@@ -163,8 +163,9 @@ def test_packed_weights(case: ConvCase, dtype: str, isa: str) -> None:
                 np.testing.assert_array_equal(conv2d(x[0], w, b, **arguments), exact(case)[0])
     if isinstance(case.padding, int) and case.n:
         wider = np.concatenate([x, x[..., :9]], axis=3)
-        plain = conv2d(wider, w, b, **case.geometry)
-        np.testing.assert_array_equal(conv2d(wider, w, b, **case.geometry, packed=packed), plain)
+        direct: dict[str, Any] = {**case.geometry, "algorithm": "direct"}
+        plain = conv2d(wider, w, b, **direct)
+        np.testing.assert_array_equal(conv2d(wider, w, b, **direct, packed=packed), plain)
 
 
 def test_packed_weights_follow_the_instruction_set(dtype: str) -> None:

@@ -36,7 +36,9 @@ def _operators(dtype: str) -> dict[str, Any]:
     rows, matrix = x.reshape(17, 99), rng.standard_normal((5, 99)).astype(dtype)
     local = rng.standard_normal((3, 9, 11, 17)).astype(dtype)
     return {
-        "direct": lambda: conv2d(x, w, algorithm="direct"),
+        "channels_last": lambda: conv2d(x, w, algorithm="channels_last"),
+        "planar": lambda: conv2d(x, w, algorithm="planar"),
+        "winograd": lambda: conv2d(x, w, algorithm="winograd"),
         "im2col": lambda: conv2d(x, w, algorithm="im2col"),
         "depthwise": lambda: conv2d(x, w[:17, :1], groups=17),
         "max_pool2d": lambda: functional.max_pool2d(x, 3, 1),

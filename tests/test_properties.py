@@ -65,7 +65,9 @@ def test_convolution(data: st.DataObject, problem: Any) -> None:
     expected = ref.conv2d(x, w, b, **geometry)
     arguments = {
         **geometry,
-        "algorithm": data.draw(st.sampled_from(["auto", "direct", "im2col"])),
+        "algorithm": data.draw(
+            st.sampled_from(["auto", "direct", "channels_last", "planar", "im2col"])
+        ),
         "num_threads": data.draw(st.integers(1, 3)),
     }
     given_x, given_w = data.draw(laid_out(x)), data.draw(laid_out(w))

@@ -108,9 +108,11 @@ def conv2d(
         Applied in the same pass (leaky_relu with slope 0.01).
     strict : bool, optional
         Refuse sizes where the output-size formula leaves a remainder (the lecture's "cannot").
-    algorithm : {None, "auto", "direct", "im2col"}, optional
-        "direct" is implicit GEMM, "im2col" builds the column matrix first; None is what
-        `fastconv.set_algorithm` says.
+    algorithm : {None, "auto", "direct", "winograd", "im2col", ...}, optional
+        "direct" sums as written, with vectors along the filters ("channels_last") or the pixels
+        ("planar"); "winograd" is F(4x4, 3x3), for 3x3 filters at stride 1, with about twice the
+        rounding error of the direct sum; "im2col" builds the column matrix first. "auto" chooses by
+        the shape of one image; None is what `fastconv.set_algorithm` says.
     packed : PackedWeights, optional
         For layers: what was packed from the same weight and bias before.
 

@@ -50,7 +50,8 @@ class Conv2d(VolumeLayer):
     strict : bool, optional
         Refuse input sizes where the size formula leaves a remainder (the lecture's "cannot").
     algorithm : str, optional
-        "auto", "direct" or "im2col"; None for what `fastconv.set_algorithm` says.
+        As in `fastconv.functional.conv2d`; None for what `fastconv.set_algorithm` says. Left to
+        itself a layer, which packs its weights once, takes Winograd's algorithm where it pays.
     dtype : dtype, optional
         float32 or float64, of the parameters and thereby of inputs.
     rng : None, int or numpy.random.Generator, optional

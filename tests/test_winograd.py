@@ -1,0 +1,130 @@
+"""Winograd's F(4x4, 3x3): right within its own bound, chosen only where that is small enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import reference as ref
+from cases import ConvCase
+
+import fastconv
+from fastconv import _native, conv2d, nn, runtime
+
+# Sizes on both sides of tiles of 4, blocks of tiles, vectors and panels.
+CASES = [
+    ConvCase("one-tile", 1, 3, 6, 6, 5),
+    ConvCase("vgg-14", 1, 48, 14, 14, 80, padding=1),
+    ConvCase("resnet-7", 2, 65, 7, 7, 33, padding=1),
+    ConvCase("odd-map", 1, 17, 9, 11, 16, padding=2),
+    ConvCase("one-row", 1, 8, 3, 70, 12),
+    ConvCase("wide", 1, 4, 5, 301, 3, padding=1),
+    ConvCase("groups", 2, 12, 13, 10, 18, padding=1, groups=3),
+    ConvCase("uneven-padding", 1, 5, 8, 8, 7, padding=((2, 0), (0, 1))),
+    ConvCase("empty-batch", 0, 5, 8, 8, 7),
+]
+
+# The factor over the direct bound: norms of the transforms for the points 0, 5/8, 3/2, infinity.
+FACTOR = 60.0
+
+
+def problem(case: ConvCase, dtype: str, layout: str) -> tuple[Any, Any, Any, Any, Any]:
+    """Return x as laid out, w, b, the oracle's answer and the bound, both laid out alike."""
+    x, w, b = case.normals(dtype)
+    expected = ref.conv2d(x, w, b, **case.geometry)
+    # an output of a tile is a combination of sums over the whole tile: its error is in proportion
+    # to the largest magnitude there, not to its own
+    limit = ref.conv2d_bound("direct", x, w, b, **case.geometry)
+    limit = np.full_like(limit, FACTOR * limit.max(initial=0))
+    if layout == "NHWC":
+        x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+        expected, limit = expected.transpose(0, 2, 3, 1), limit.transpose(0, 2, 3, 1)
+    return x, w, b, expected, limit
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_within_its_bound(case: ConvCase, layout: str, dtype: str, isa: str) -> None:
+    x, w, b, expected, limit = problem(case, dtype, layout)
+    out = np.full(expected.shape, np.nan, dtype)
+    y = conv2d(x, w, b, **case.geometry, algorithm="winograd", data_format=layout, out=out)
+    ref.assert_close(y, expected, limit, f"{case} {isa}")
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu6", "leaky_relu", "silu"])
+def test_fused_activations(activation: str, isa: str) -> None:
+    case = CASES[2]
+    x, w, b, plain, limit = problem(case, "float64", "NCHW")
+    y = conv2d(x, w, b, **case.geometry, algorithm="winograd", activation=activation)
+    limit = ref.activated_bound(limit, np.abs(plain), activation, "float64")
+    ref.assert_close(y, ref.activate(plain, activation), limit)
+
+
+@pytest.mark.parametrize("channels", [24, 64, 256])
+def test_rms_error_of_the_default_choice(channels: int, isa: str) -> None:
+    """Where layers choose it, at most 2.5 times the direct sum's error."""
+    rng = np.random.default_rng(channels)
+    x = rng.standard_normal((1, channels, 20, 20)).astype(np.float32)
+    w = rng.standard_normal((32, channels, 3, 3)).astype(np.float32)
+    exact = conv2d(x.astype(np.float64), w.astype(np.float64), algorithm="im2col")
+
+    def rms(algorithm: str) -> float:
+        return float(np.sqrt(np.mean((conv2d(x, w, algorithm=algorithm) - exact) ** 2)))
+
+    assert rms("winograd") <= 2.5 * rms("direct")
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_same_bits_for_any_team_and_batch_split(layout: Any, dtype: str, isa: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4, 40, 37, 35) if layout == "NCHW" else (4, 37, 35, 40)).astype(dtype)
+    w = rng.standard_normal((150, 40, 3, 3)).astype(dtype)
+    arguments: dict[str, Any] = {"padding": 1, "algorithm": "winograd", "data_format": layout}
+    _native.set_cpu_limit(8)
+    try:
+        whole = conv2d(x, w, **arguments, num_threads=1)
+        for threads in (2, 3, 8):
+            team = conv2d(x, w, **arguments, num_threads=threads)
+            assert team.tobytes() == whole.tobytes()
+    finally:
+        _native.set_cpu_limit(0)
+    parts = [conv2d(part, w, **arguments) for part in np.split(x, 4)]
+    assert np.concatenate(parts).tobytes() == whole.tobytes()
+
+
+def test_weights_of_any_strides() -> None:
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal((1, 6, 12, 12)), rng.standard_normal((3, 3, 6, 9))
+    odd = w.transpose(3, 2, 0, 1)[::-1]
+    expected = conv2d(x, np.ascontiguousarray(odd), algorithm="winograd")
+    np.testing.assert_array_equal(conv2d(x, odd, algorithm="winograd"), expected)
+
+
+@pytest.mark.parametrize("arguments", [{"stride": 2}, {"dilation": (1, 2)}, {"kernel": (3, 1)}])
+def test_refused_where_it_does_not_fit(arguments: dict[str, Any]) -> None:
+    kernel = arguments.pop("kernel", (3, 3)) if "kernel" in arguments else (3, 3)
+    x, w = np.ones((1, 2, 9, 9)), np.ones((3, 2, *kernel))
+    with pytest.raises(ValueError, match=r"algorithm.*3x3"):
+        conv2d(x, w, **arguments, algorithm="winograd")
+
+
+def test_as_the_default_algorithm_it_is_used_where_it_fits() -> None:
+    x, w = np.ones((1, 2, 9, 9)), np.ones((3, 2, 5, 5))
+    fastconv.set_algorithm("winograd")
+    try:
+        np.testing.assert_array_equal(conv2d(x, w), np.full((1, 3, 5, 5), 50.0))
+        np.testing.assert_allclose(conv2d(x, w[..., :3, :3]), np.full((1, 3, 7, 7), 18.0))
+    finally:
+        fastconv.set_algorithm("auto")
+
+
+def test_a_layer_chooses_it_and_can_opt_out() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((1, 64, 28, 28)).astype(np.float32)
+    layer = nn.Conv2d(64, 64, 3, padding=1, rng=0)
+    arguments = x, layer.weight, layer.bias, 1, 1
+    np.testing.assert_array_equal(layer(x), conv2d(*arguments, algorithm="winograd"))
+    layer = nn.Conv2d(64, 64, 3, padding=1, rng=0, algorithm="direct")
+    np.testing.assert_array_equal(layer(x), conv2d(*arguments, algorithm="direct"))
+    assert "winograd" in runtime.ALGORITHMS
