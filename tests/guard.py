@@ -196,15 +196,21 @@ def views(isa: str, dtype: str, side: str) -> None:
             announce(isa, dtype, side, case, "reversed" if reverse else "transposed")
             guarded.reset()
             if isinstance(case, ConvCase):
-                arrays = [turned(a, side, reverse) for a in case.integers(dtype) if a is not None]
+                arrays: list[Any] = [
+                    turned(a, side, reverse) for a in case.integers(dtype) if a is not None
+                ]
                 expected = exact(case)
             else:
                 x, expected = pooled(case, dtype)
                 arrays = [turned(x, side, reverse)]
-            convolves = isinstance(case, ConvCase)
-            function: Any = functional.conv2d if convolves else functional.max_pool2d
             out = turned(np.zeros(expected.shape, dtype), side, reverse)
-            same(function(*arrays, **case.geometry, out=out), expected)
+            arguments: dict[str, Any] = {**case.geometry, "out": out}
+            if isinstance(case, ConvCase):
+                for algorithm in ("channels_last", "planar"):
+                    functional.conv2d(*arrays, **arguments, algorithm=algorithm)
+                    same(out, expected)
+            else:
+                same(functional.max_pool2d(*arrays, **arguments), expected)
 
 
 def turned(values: Array, side: str, reverse: bool) -> Array:
