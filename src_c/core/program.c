@@ -101,12 +101,11 @@ fc_status fc_check_tensor(const fc_tensor *t) {
     /* views with stride 0 may be larger than memory, but every size must stay countable ... */
     int64_t count = fc_count(t), span = 0;
     if (count < 0) return FC_ERROR_OVERFLOW;
-    /* ... and so must the distance from the first element to the last */
-    for (int a = 0; a < 4; a++) {
-        if (count == 0 || t->size[a] < 2) continue;
+    /* ... and so must the distance from the first element to the last, and a step on a short axis */
+    for (int a = 0; a < 4 && count > 0; a++) {
         if (t->stride[a] < -FC_MAX_BYTES) return FC_ERROR_OVERFLOW;
-        int64_t elements =
-            fc_product(t->size[a] - 1, t->stride[a] < 0 ? -t->stride[a] : t->stride[a]);
+        int64_t stride = t->stride[a] < 0 ? -t->stride[a] : t->stride[a];
+        int64_t elements = fc_product(fc_max(t->size[a] - 1, 1), stride);
         if (elements < 0) return FC_ERROR_OVERFLOW;
         span += elements;
     }
@@ -122,6 +121,9 @@ fc_status fc_check_window(const int64_t kernel[2], const int64_t stride[2],
             return FC_ERROR_ARGUMENT;
         if (kernel[a] > limit || stride[a] > limit || dilation[a] > limit || pad[a] > limit ||
             outputs[a] > limit || x->size[2 + a] > limit)
+            return FC_ERROR_OVERFLOW;
+        int64_t elements;
+        if (__builtin_mul_overflow(fc_max(stride[a], dilation[a]), x->stride[2 + a], &elements))
             return FC_ERROR_OVERFLOW;
     }
     return FC_OK;
