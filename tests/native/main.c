@@ -14,7 +14,7 @@
 #include "harness.h"
 
 /* What a sanitizer's allocator cannot give is NULL, as malloc says, not the end. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "allocator_may_return_null=1:detect_leaks=1"; }
 
 static const struct {

@@ -185,7 +185,8 @@ __extension__ typedef __int128 wide;
 
 int tensor_fits(const struct scene *scene, const fc_tensor *t) {
     if (t->slot < 1 || t->slot >= scene->count) return 0;
-    if (tensor_count(t) == 0) return 1;
+    if (tensor_count(t) == 0)
+        return t->offset_bytes >= 0 && t->offset_bytes <= scene->bytes[t->slot];
     wide low = t->offset_bytes, high = low, size = element_bytes((fc_dtype)t->dtype);
     for (int a = 0; a < 4; a++) {
         wide far = (wide)(t->size[a] - 1) * t->stride[a] * size;
