@@ -77,7 +77,8 @@ cdef cnp.ndarray new_array(int typenum, int ndim, cnp.npy_intp *shape):
     cdef int a
     for a in range(ndim):
         if shape[a] and bytes > (<cnp.npy_intp>1 << 47) // shape[a]:
-            raise MemoryError(f"an output of shape {tuple(shape[b] for b in range(ndim))} is too large")
+            wanted = tuple(shape[b] for b in range(ndim))
+            raise MemoryError(f"an output of shape {wanted} is too large")
         bytes *= shape[a]
     if bytes < SMALLEST:
         return cnp.PyArray_SimpleNew(ndim, shape, typenum)

@@ -341,8 +341,10 @@ cdef class Program:
         cdef void *memory = NULL
         cdef fc_status status
         cdef cnp.ndarray array
-        if len(inputs) != self.input_count or (outputs is not None and len(outputs) != output_count):
-            raise ValueError("the number of arrays is not that of the program's slots")
+        if len(inputs) != self.input_count:
+            raise ValueError("the number of inputs is not that of the program's slots")
+        if outputs is not None and len(outputs) != output_count:
+            raise ValueError("the number of outputs is not that of the program's slots")
         for index in range(self.input_count):
             self.bind(index + 1, inputs[index], pointers)
         results = []

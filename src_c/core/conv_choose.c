@@ -55,14 +55,13 @@ static double planar_cycles(const fc_conv2d_desc *d, const struct shape *s) {
 }
 
 /* A tile of 4x4: 36 products instead of 144, transforms of about 200 operations a vector in and out,
- * and what the last tiles stick out. Weights are transformed in double, unless they are packed before. */
-static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s, int packed) {
+ * and what the last tiles stick out. */
+static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s) {
     double pixels = (double)(d->y.size[2] * d->y.size[3]);
     double tiles = (double)(fc_ceil_div(d->y.size[2], 4) * fc_ceil_div(d->y.size[3], 4));
     double vectors_in = (double)fc_ceil_div((int64_t)s->channels, (int64_t)s->lanes);
     double tile = 36 * s->channels * s->vectors * 1.1 + 240 * vectors_in + 220 * s->vectors;
-    double cycles = tile * tiles / pixels + 4 + s->transposes * s->lanes / 3;
-    return packed ? cycles : cycles + s->channels * s->filters * 120 / pixels;
+    return tile * tiles / pixels + 4 + s->transposes * s->lanes / 3;
 }
 
 int fc_winograd_fits(const fc_conv2d_desc *d) {
@@ -86,8 +85,9 @@ int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *ker
         choice = FC_ALGORITHM_PLANAR;
         best = planar;
     }
-    if (automatic && fc_winograd_fits(d) && s.channels >= FC_WINOGRAD_CHANNELS &&
-        winograd_cycles(d, &s, packed) < best)
+    /* weights are transformed in double: not anew for every run */
+    if (automatic && packed && fc_winograd_fits(d) && s.channels >= FC_WINOGRAD_CHANNELS &&
+        winograd_cycles(d, &s) < best)
         choice = FC_ALGORITHM_WINOGRAD;
     return choice;
 }

@@ -190,7 +190,7 @@ fc_status fc_program_add_conv2d(fc_program *program, const fc_conv2d_desc *desc)
 fc_status fc_program_add_conv2d_pack(fc_program *program, const fc_conv2d_desc *desc, int32_t slot,
                                      int64_t offset_bytes);
 /* What AUTO or DIRECT stands for on this descriptor, with weights packed once for many runs, and the
- * size of those. (A run that must pack its weights counts that in its choice.) */
+ * size of those. (A run that must pack its weights sums directly unless told otherwise.) */
 fc_status fc_conv2d_packing(const fc_program *program, const fc_conv2d_desc *desc,
                             int32_t *algorithm, int64_t *packed_bytes);
 fc_status fc_program_add_pool2d(fc_program *program, const fc_pool2d_desc *desc);

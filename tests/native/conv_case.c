@@ -47,7 +47,7 @@ static struct conv_case draw(struct random *random) {
         .algorithm = (int32_t)random_range(random, FC_ALGORITHM_AUTO, FC_ALGORITHM_PLANAR),
         .bias = random_range(random, 0, 2) > 0,
         .packed = random_range(random, 0, 2) == 0,
-        .threads = (int)random_range(random, 1, 3),
+        .threads = random_team(random),
         .x = (enum layout)random_range(random, 0, LAYOUT_INPUT_COUNT - 1),
         .weight = (enum layout)random_range(random, 0, LAYOUT_INPUT_COUNT - 1),
         .y = (enum layout)random_range(random, 0, LAYOUT_COUNT - 1),

@@ -46,6 +46,8 @@ uint64_t random_bits(struct random *random);
 int64_t random_range(struct random *random, int64_t low, int64_t high); /* both included */
 double random_unit(struct random *random);                              /* [-1, 1) */
 int64_t random_choice(struct random *random, const int64_t *values, size_t count);
+/* Threads for a case: mostly one, for teams cost time. */
+int random_team(struct random *random);
 #define RANDOM_OF(random, values) \
     random_choice(random, values, sizeof(values) / sizeof((values)[0]))
 

@@ -16,6 +16,11 @@ double random_unit(struct random *random) {
     return (double)(random_bits(random) >> 11) * 0x1p-52 - 1;
 }
 
+int random_team(struct random *random) {
+    int64_t draw = random_range(random, 1, 8);
+    return draw <= 3 ? (int)draw : 1;
+}
+
 int64_t random_choice(struct random *random, const int64_t *values, size_t count) {
     return values[random_bits(random) % count];
 }

@@ -15,7 +15,7 @@ static void check(struct random *random, fc_dtype dtype, int activation, int64_t
         size[a] = random_range(random, 1, a == 3 ? widest : widest > 100 ? 2 : 4);
     enum layout x = (enum layout)random_range(random, 0, LAYOUT_INPUT_COUNT - 1);
     enum layout y = (enum layout)random_range(random, 0, LAYOUT_COUNT - 1);
-    int threads = (int)random_range(random, 1, 3);
+    int threads = random_team(random);
     uint64_t seed = random_bits(random);
     case_begin("activation %d seed %llu: %lldx%lldx%lldx%lld, layouts %d %d, %d threads",
                activation, (unsigned long long)seed, (long long)size[0], (long long)size[1],
@@ -98,7 +98,7 @@ static void check_softmax(struct random *random, fc_dtype dtype, int64_t longest
                 tensor_set(&scene, &d.x, (const int64_t[]){a, i, b, 0}, value);
             }
     struct output result = {&d.y, oracle_softmax, &d};
-    run_step(&scene, add_softmax, &d, &result, 1, (int)random_range(random, 1, 3));
+    run_step(&scene, add_softmax, &d, &result, 1, random_team(random));
     scene_close(&scene);
     case_end();
 }

@@ -169,7 +169,8 @@ static void fuzz_pool(struct random *random, fc_dtype dtype) {
     tensor_fill(&scene, &d.x);
     mutate(random, "pool2d", &d, sizeof d);
     struct output results[2] = {{&d.y, oracle_pool2d, &d}, {&d.indices, oracle_pool2d_index, &d}};
-    attempt(&scene, add_pool, results, d.indices.slot == FC_NO_SLOT ? 1 : 2, pool_ready, 2);
+    attempt(&scene, add_pool, results, d.indices.slot == FC_NO_SLOT ? 1 : 2, pool_ready,
+            random_team(random));
     scene_close(&scene);
 }
 
@@ -211,9 +212,9 @@ static void fuzz_columns(struct random *random, fc_dtype dtype) {
     mutate(random, "columns", &d, sizeof d);
     struct output unfolded = {&d.columns, oracle_unfold, &d}, folded = {&d.x, oracle_fold, &d};
     if (random_range(random, 0, 1))
-        attempt(&scene, add_unfold, &unfolded, 1, unfold_ready, 2);
+        attempt(&scene, add_unfold, &unfolded, 1, unfold_ready, random_team(random));
     else
-        attempt(&scene, add_fold, &folded, 1, fold_ready, 2);
+        attempt(&scene, add_fold, &folded, 1, fold_ready, random_team(random));
     scene_close(&scene);
 }
 
@@ -237,7 +238,7 @@ static void fuzz_elementwise(struct random *random, fc_dtype dtype) {
     tensor_fill(&scene, &d.x);
     mutate(random, "elementwise", &d, sizeof d);
     struct output y = {&d.y, oracle_elementwise, &d};
-    attempt(&scene, add_elementwise, &y, 1, elementwise_ready, 2);
+    attempt(&scene, add_elementwise, &y, 1, elementwise_ready, random_team(random));
     scene_close(&scene);
 }
 
@@ -259,7 +260,7 @@ static void fuzz_softmax(struct random *random, fc_dtype dtype) {
     tensor_fill(&scene, &d.x);
     mutate(random, "softmax", &d, sizeof d);
     struct output y = {&d.y, oracle_softmax, &d};
-    attempt(&scene, add_softmax, &y, 1, softmax_ready, 2);
+    attempt(&scene, add_softmax, &y, 1, softmax_ready, random_team(random));
     scene_close(&scene);
 }
 
@@ -286,7 +287,7 @@ static void fuzz_local(struct random *random, fc_dtype dtype) {
     tensor_fill(&scene, &d.bias);
     mutate(random, "local2d", &d, sizeof d);
     struct output y = {&d.y, oracle_local2d, &d};
-    attempt(&scene, add_local, &y, 1, local_ready, 2);
+    attempt(&scene, add_local, &y, 1, local_ready, random_team(random));
     scene_close(&scene);
 }
 

@@ -50,7 +50,7 @@ void suite_local2d(const struct setting *setting) {
     struct random random = {17};
     suite_begin("local2d", setting);
     for (int i = 0; i < (setting->small ? 30 : 250); i++)
-        check(&random, setting->dtype, 1 + i % 3, 8);
+        check(&random, setting->dtype, random_team(&random), 8);
     /* patches so long that few images are gathered at a time */
     for (int i = 0; i < 2 && !setting->small; i++) check(&random, setting->dtype, 2, 12000);
     suite_end();

@@ -104,7 +104,7 @@ void suite_pool2d(const struct setting *setting) {
     suite_begin("pool2d", setting);
     for (int i = 0; i < (setting->small ? 80 : 700); i++)
         check(&random, setting->dtype, i % 2 ? FC_POOL_MAX : FC_POOL_AVERAGE, i % 4 == 1,
-              1 + i % 3);
+              random_team(&random));
     for (int layout = 0; layout < LAYOUT_COUNT; layout++)
         for (int indices = 0; indices < 2; indices++)
             empty_windows(setting->dtype, (enum layout)layout, indices);
@@ -116,7 +116,7 @@ void suite_pool2d_integers(const struct setting *setting) {
     suite_begin("pool2d of integers", setting);
     for (int dtype = FC_INT8; dtype <= FC_UINT64; dtype++)
         for (int i = 0; i < (setting->small ? 5 : 25); i++)
-            check(&random, (fc_dtype)dtype, FC_POOL_MAX, 0, 1 + i % 2);
+            check(&random, (fc_dtype)dtype, FC_POOL_MAX, 0, random_team(&random));
     for (int dtype = FC_INT8; dtype <= FC_UINT64; dtype++)
         empty_windows((fc_dtype)dtype, LAYOUT_NCHW, 1);
     suite_end();
