@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import _native, shapes
-from ._views import Key
+from ._views import Array, Key
 from .errors import ShapeError
 
 
@@ -40,7 +39,7 @@ def word(value: Any, name: str) -> Any:
     raise TypeError(f"{name}: expected a string, got {type(value).__name__}")
 
 
-def _overlaps_itself(array: NDArray[Any]) -> bool:
+def _overlaps_itself(array: Array) -> bool:
     """Whether two elements may share memory: steps that do not clear the axes inside them."""
     reach = array.itemsize
     axes = sorted(
@@ -53,7 +52,7 @@ def _overlaps_itself(array: NDArray[Any]) -> bool:
     return False
 
 
-def check_out(out: Any, *inputs: NDArray[Any] | None, shape: tuple[int, ...] | None = None) -> Key:
+def check_out(out: Any, *inputs: Array | None, shape: tuple[int, ...] | None = None) -> Key:
     """Key of an output array that can be written: aligned, writeable, apart from all inputs."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out: expected a NumPy array, got {type(out).__name__}")

@@ -15,6 +15,8 @@ import numpy as np
 from ._fits import show
 from .errors import ShapeError
 
+#: An array of any dtype (numpy.typing would cost two milliseconds of import).
+Array = np.ndarray[Any, np.dtype[Any]]
 Key = tuple[int, tuple[int, ...], tuple[int, ...]]
 Tensor = tuple[int, int, int, tuple[int, int, int, int], tuple[int, int, int, int]]
 

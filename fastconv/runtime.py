@@ -13,7 +13,6 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 from . import _cgroup, _native, shapes
@@ -189,7 +188,7 @@ def threads(n: int) -> Iterator[None]:
         _native.thread_context.reset(token)
 
 
-def cgroup_cpu_limit(root: str | Path = "/") -> float | None:
+def cgroup_cpu_limit(root: str | os.PathLike[str] = "/") -> float | None:
     """CPUs that the container's quota grants (cgroup version 1 or 2), None without a quota.
 
     Examples
@@ -199,7 +198,7 @@ def cgroup_cpu_limit(root: str | Path = "/") -> float | None:
     >>> limit is None or limit > 0
     True
     """
-    return _cgroup.cpu_limit(Path(root))
+    return _cgroup.cpu_limit(root)
 
 
 def _thread_reason() -> str:
@@ -253,7 +252,7 @@ def get_include() -> str:
     >>> os.path.exists(os.path.join(fastconv.get_include(), "fastconv.h"))
     True
     """
-    return str(Path(__file__).parent / "include")
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")
 
 
 class Config(dict[str, Any]):

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import NDArray
-
 from .. import _native, _plans
 from .._arguments import hashable, word
-
-Array = NDArray[Any]
+from .._views import Array
 
 
 def im2col(

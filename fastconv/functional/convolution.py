@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import NDArray
-
 from .. import _conv_plans, _native
 from .._arguments import check_out, hashable, word
 from .._conv_plans import ConvPlan
-
-Array = NDArray[Any]
+from .._views import Array
 
 
 class PackedWeights:

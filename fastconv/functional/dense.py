@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import _conv_plans, _native, _plans, shapes
 from .._arguments import check_out, word
-from .._views import check_floating, check_same_dtype
+from .._views import Array, check_floating, check_same_dtype
 from ..errors import ShapeError
 from .convolution import PackedWeights, run_conv
-
-Array = NDArray[Any]
 
 
 def linear(

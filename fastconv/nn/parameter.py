@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._views import Array
 from ..errors import ShapeError
 from ..functional import PackedWeights
 
 __all__ = ["Array", "Held", "Parameter", "freeze", "matching"]
 
-Array = NDArray[Any]
 Value = TypeVar("Value")
 
 

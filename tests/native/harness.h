@@ -16,6 +16,8 @@
 /* At least 64 bits of mantissa: every value of every dtype, exactly. */
 typedef long double real;
 
+#define NO_DTYPE ((fc_dtype) - 1) /* suites that choose their own */
+
 struct setting {
     const char *isa;
     fc_dtype dtype;
@@ -73,6 +75,7 @@ struct guarded {
     size_t mapped;
 };
 struct guarded guarded_open(int64_t bytes, int at_end);
+void guards_readable(void); /* from now on guard pages stop writes alone */
 void guarded_close(const struct guarded *guarded);
 
 /* ---- tensor.c: views and their elements ---- */

@@ -18,7 +18,7 @@ static struct {
 const char *dtype_name(fc_dtype dtype) {
     static const char *const names[] = {"float32", "float64", "int8",   "uint8", "int16",
                                         "uint16",  "int32",   "uint32", "int64", "uint64"};
-    return (unsigned)dtype < sizeof names / sizeof names[0] ? names[dtype] : "?";
+    return (unsigned)dtype < sizeof names / sizeof names[0] ? names[dtype] : "-";
 }
 
 void suite_begin(const char *name, const struct setting *setting) {

@@ -10,10 +10,14 @@
 
 static size_t page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
+static int guard_protection = PROT_NONE;
+
+void guards_readable(void) { guard_protection = PROT_READ; }
+
 struct guarded guarded_open(int64_t bytes, int at_end) {
     size_t page = page_bytes(), inner = ((size_t)bytes + page - 1) / page * page;
     struct guarded g = {.mapped = inner + 2 * page};
-    g.mapping = mmap(NULL, g.mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    g.mapping = mmap(NULL, g.mapped, guard_protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (g.mapping == MAP_FAILED ||
         (inner > 0 && mprotect(g.mapping + page, inner, PROT_READ | PROT_WRITE))) {
         perror("guarded memory");
