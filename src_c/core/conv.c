@@ -136,6 +136,9 @@ fc_status fc_program_add_conv2d_pack(struct fc_program *program, const fc_conv2d
     if (status) return status;
     if (desc->algorithm < FC_ALGORITHM_IM2COL || slot < 0 || slot >= FC_MAX_SLOTS)
         return FC_ERROR_ARGUMENT;
+    if (desc->algorithm == FC_ALGORITHM_WINOGRAD &&
+        (desc->weight.size[2] != 3 || desc->weight.size[3] != 3))
+        return FC_ERROR_UNSUPPORTED;
     return fc_add_pack_step(program, desc, desc->algorithm, slot, offset_bytes);
 }
 
