@@ -64,6 +64,11 @@ static struct conv_case draw(struct random *random) {
         c.dilation[a] = RANDOM_OF(random, dilations);
         c.pad[a] = random_range(random, 0, 1) ? random_range(random, 0, 4) : 0;
     }
+    if (random_range(random, 0, 5) == 0) { /* what Winograd's algorithm takes */
+        c.r = c.s = 3;
+        for (int a = 0; a < 2; a++) c.stride[a] = c.dilation[a] = 1;
+        c.algorithm = random_range(random, 0, 2) ? FC_ALGORITHM_WINOGRAD : FC_ALGORITHM_AUTO;
+    }
     int64_t tallest = (c.r - 1) * c.dilation[0] + 1, widest = (c.s - 1) * c.dilation[1] + 1;
     c.h = random_range(random, 1, 14) + (tallest > c.pad[0] ? tallest - c.pad[0] - 1 : 0);
     c.w = random_range(random, 1, 24) + (widest > c.pad[1] ? widest - c.pad[1] - 1 : 0);
@@ -137,6 +142,7 @@ void conv_check(const struct conv_case *c, fc_dtype dtype, uint64_t seed) {
     scene_open(&scene, seed);
     fc_conv2d_desc plain = conv_desc(&scene, c, dtype), d = plain;
     if (c->packed) d = conv_packed(&scene, &plain);
+    plain.algorithm = d.algorithm; /* what auto stands for has its own bound */
     struct output y = {&plain.y, oracle_conv2d, &plain};
     if (!case_failed()) run_step(&scene, add, &d, &y, 1, c->threads);
     scene_close(&scene);

@@ -110,6 +110,44 @@ static void empty(const struct setting *setting) {
     every_way(hollow, setting);
 }
 
+/* Around the multiples of tiles of 4x4, of blocks of tiles, of vectors and of panels. */
+static void winograd(const struct setting *setting) {
+    for (int last = 0; last < 2; last++) {
+        struct conv_case c = conv_plain(2, 3, 3, 3, 3, 3);
+        c.algorithm = FC_ALGORITHM_WINOGRAD;
+        c.x = c.y = last ? LAYOUT_NHWC : LAYOUT_NCHW;
+        for (c.h = 3; c.h <= 11; c.h++)
+            for (c.w = 3; c.w <= 11; c.w++) {
+                conv_fit(&c, 0, 0);
+                conv_check(&c, setting->dtype, 3);
+            }
+        c.h = c.w = 5;
+        c.pad[0] = c.pad[1] = 1;
+        conv_fit(&c, 1, 1);
+        for (c.channels = 1; c.channels <= (setting->small ? 9 : 34); c.channels++)
+            conv_check(&c, setting->dtype, 3);
+        c.channels = 2;
+        for (c.filters = 1; c.filters <= (setting->small ? 20 : 70); c.filters++)
+            conv_check(&c, setting->dtype, 3);
+        c.filters = 2;
+        c.h = setting->small ? 20 : 70;
+        c.w = setting->small ? 40 : 140;
+        conv_fit(&c, 0, 2);
+        conv_check(&c, setting->dtype, 3);
+    }
+}
+
+/* With packed weights and enough channels, auto stands for Winograd; without, it sums directly. */
+static void automatic(const struct setting *setting) {
+    struct conv_case c = conv_plain(64, 64, 10, 10, 3, 3);
+    for (c.packed = 0; c.packed < 2; c.packed++) {
+        conv_check(&c, setting->dtype, 3);
+        c.algorithm = FC_ALGORITHM_DIRECT;
+        conv_check(&c, setting->dtype, 3);
+        c.algorithm = FC_ALGORITHM_AUTO;
+    }
+}
+
 void suite_conv2d_edges(const struct setting *setting) {
     suite_begin("conv2d at the edges", setting);
     filters(setting);
@@ -118,6 +156,8 @@ void suite_conv2d_edges(const struct setting *setting) {
     blocks(setting);
     padding(setting);
     empty(setting);
+    winograd(setting);
+    automatic(setting);
     suite_end();
 }
 
@@ -125,7 +165,8 @@ static fc_status add(fc_program *program, const void *desc) {
     return fc_program_add_conv2d(program, desc);
 }
 
-/* NaN and infinities reach exactly the outputs whose windows contain them, whatever the activation. */
+/* NaN and infinities reach exactly the outputs whose windows contain them, whatever the activation
+ * (but for Winograd's, which mixes the inputs of a tile). */
 void suite_conv2d_values(const struct setting *setting) {
     struct random random = {5};
     suite_begin("conv2d with NaN and infinities", setting);
@@ -133,6 +174,7 @@ void suite_conv2d_values(const struct setting *setting) {
         struct conv_case c = conv_draw(&random, 3e4);
         c.x = i % 2 ? LAYOUT_NHWC : LAYOUT_NCHW;
         c.activation = i % 7;
+        if (c.algorithm == FC_ALGORITHM_WINOGRAD) c.algorithm = FC_ALGORITHM_AUTO;
         uint64_t seed = random_bits(&random);
         case_begin("case %d: algorithm %d, activation %d", i, c.algorithm, c.activation);
         struct scene scene;

@@ -86,7 +86,7 @@ static void peak(const struct setting *setting) {
 
 void suite_isa(const struct setting *setting) {
     suite_begin("instruction set", setting);
-    for (int32_t algorithm = FC_ALGORITHM_AUTO; algorithm <= FC_ALGORITHM_PLANAR; algorithm++)
+    for (int32_t algorithm = FC_ALGORITHM_AUTO; algorithm <= FC_ALGORITHM_WINOGRAD; algorithm++)
         forced(setting, algorithm);
     names();
     denormals(setting);

@@ -108,6 +108,10 @@ static void convolutions(void) {
     CONV2D(FC_ERROR_UNSUPPORTED, d.activation = FC_SILU + 1);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = -1);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = 99);
+    CONV2D(FC_OK, d.algorithm = FC_ALGORITHM_WINOGRAD);
+    CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD; d.stride[0] = 2);
+    CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD; d.dilation[1] = 2);
+    CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD; d.weight.size[3] = 2);
     CONV2D(FC_ERROR_ARGUMENT, d.groups = 0);
     CONV2D(FC_ERROR_ARGUMENT, d.groups = INT64_MIN);
     CONV2D(FC_ERROR_SHAPE, d.groups = 3);
@@ -187,6 +191,11 @@ static void packing(void) {
     expect("pack: slot -1", fc_program_add_conv2d_pack(program, &d, -1, 0), FC_ERROR_ARGUMENT);
     expect("pack: slot 64", fc_program_add_conv2d_pack(program, &d, 64, 0), FC_ERROR_ARGUMENT);
     expect("pack", fc_program_add_conv2d_pack(program, &d, 5, 0), FC_OK);
+    d.algorithm = FC_ALGORITHM_WINOGRAD;
+    expect("pack: winograd", fc_program_add_conv2d_pack(program, &d, 5, 0), FC_OK);
+    d.weight.size[2] = 1;
+    expect("pack: winograd of 1x3", fc_program_add_conv2d_pack(program, &d, 5, 0),
+           FC_ERROR_UNSUPPORTED);
     d.groups = 3;
     expect("pack: groups", fc_program_add_conv2d_pack(program, &d, 5, 0), FC_ERROR_SHAPE);
     expect("packing: groups", fc_conv2d_packing(program, &d, &algorithm, &bytes), FC_ERROR_SHAPE);
