@@ -1,24 +1,24 @@
 /* oracle_winograd.c: what rounding may do to Winograd's F(4x4, 3x3) at the points 0, +-5/8, +-3/2 and
  * infinity: Y = A' [(G g G') .* (B' d B)] A, error by error through the same products of absolute
  * values (Barabasz, Anderson, Soodhalter and Gregg, Error analysis and improving the accuracy of
- * Winograd convolution, 2020).
+ * Winograd convolution, 2020). A bound need not be exact: this is in double.
  */
 #include <math.h>
 
 #include "harness.h"
 
-static const real points[5] = {0, 0.625L, -0.625L, 1.5L, -1.5L};
+static const double points[5] = {0, 0.625, -0.625, 1.5, -1.5};
 
 /* Absolute values of the transforms' matrices. */
 struct transforms {
-    real a[6][4], g[6][3], b[6][6];
+    double a[6][4], g[6][3], b[6][6];
 };
 
 /* Toom and Cook: evaluate at the points, interpolate by Lagrange. */
 static struct transforms transforms(void) {
     struct transforms t = {.a[5][3] = 1, .g[5][2] = 1};
     for (int i = 0; i < 6; i++) {
-        real polynomial[7] = {1}, scale = 1; /* the product of x - p over the other points */
+        double polynomial[7] = {1}, scale = 1; /* the product of x - p over the other points */
         for (int j = 0, degree = 0; j < 5; j++) {
             if (j == i) continue;
             degree++;
@@ -26,16 +26,16 @@ static struct transforms transforms(void) {
                 polynomial[k] = (k > 0 ? polynomial[k - 1] : 0) - points[j] * polynomial[k];
             if (i < 5) scale *= points[i] - points[j];
         }
-        for (int k = 0; k < 6; k++) t.b[i][k] = fabsl(polynomial[k]);
-        for (int m = 0; i < 5 && m < 4; m++) t.a[i][m] = fabsl(powl(points[i], m));
-        for (int r = 0; i < 5 && r < 3; r++) t.g[i][r] = fabsl(powl(points[i], r) / scale);
+        for (int k = 0; k < 6; k++) t.b[i][k] = fabs(polynomial[k]);
+        for (int m = 0; i < 5 && m < 4; m++) t.a[i][m] = fabs(pow(points[i], m));
+        for (int r = 0; i < 5 && r < 3; r++) t.g[i][r] = fabs(pow(points[i], r) / scale);
     }
     return t;
 }
 
 /* sum[i][j] = sum over r, s < n of m[i][r] * m[j][s] * inner[r][s], for m[6][n] */
-static void sandwich(int n, const real *m, const real *inner, real sum[6][6]) {
-    real half[6][6];
+static void sandwich(int n, const double *m, const double *inner, double sum[6][6]) {
+    double half[6][6];
     for (int i = 0; i < 6; i++)
         for (int s = 0; s < n; s++) {
             half[i][s] = 0;
@@ -53,18 +53,19 @@ real winograd_bound(const struct scene *scene, const fc_conv2d_desc *d, const in
     if (t.a[5][3] == 0) t = transforms();
     int64_t channels = d->weight.size[1], group = at[1] / (d->weight.size[0] / d->groups);
     int64_t top = at[2] / 4 * 4 - d->pad[0], left = at[3] / 4 * 4 - d->pad[1];
-    real magnitude = 0;
+    double magnitude = 0;
     for (int64_t c = 0; c < channels; c++) {
-        real g[3][3], x[6][6], u[6][6], v[6][6];
+        double g[3][3], x[6][6], u[6][6], v[6][6];
         for (int r = 0; r < 3; r++)
             for (int s = 0; s < 3; s++)
-                g[r][s] = fabsl(tensor_get(scene, &d->weight, at[1], c, r, s));
+                g[r][s] = fabs((double)tensor_get(scene, &d->weight, at[1], c, r, s));
         for (int i = 0; i < 6; i++)
             for (int j = 0; j < 6; j++) {
                 int64_t h = top + i, w = left + j;
-                int inside = h >= 0 && h < d->x.size[2] && w >= 0 && w < d->x.size[3];
-                x[i][j] =
-                    inside ? fabsl(tensor_get(scene, &d->x, at[0], group * channels + c, h, w)) : 0;
+                x[i][j] = 0;
+                if (h < 0 || h >= d->x.size[2] || w < 0 || w >= d->x.size[3]) continue;
+                real value = tensor_get(scene, &d->x, at[0], group * channels + c, h, w);
+                x[i][j] = fabs((double)value);
             }
         sandwich(3, &t.g[0][0], &g[0][0], u);
         sandwich(6, &t.b[0][0], &x[0][0], v);

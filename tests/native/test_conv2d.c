@@ -139,7 +139,8 @@ static void winograd(const struct setting *setting) {
 
 /* With packed weights and enough channels, auto stands for Winograd; without, it sums directly. */
 static void automatic(const struct setting *setting) {
-    struct conv_case c = conv_plain(64, 64, 10, 10, 3, 3);
+    int64_t size = setting->small ? 32 : 64;
+    struct conv_case c = conv_plain(size, size, 10, 10, 3, 3);
     for (c.packed = 0; c.packed < 2; c.packed++) {
         conv_check(&c, setting->dtype, 3);
         c.algorithm = FC_ALGORITHM_DIRECT;

@@ -173,6 +173,7 @@ static void check_fork(fc_dtype dtype) {
     execute(&scene, program, 4);
     pid_t child = fork();
     if (child == 0) {
+        alarm(60); /* a hang is a failure, too */
         struct expected *expected = expect_all(&scene, &d, &d.y, oracle_conv2d);
         tensor_poison(&scene, &d.y);
         execute(&scene, program, 4);
