@@ -223,6 +223,7 @@ if __name__ == "__main__":
             Extension(
                 "fastconv._native",
                 ["fastconv/_native.pyx"],
+                libraries=["m"],
                 define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
             )
         ],

@@ -65,7 +65,7 @@ cdef int dtype_codes[24]  # fc_dtype of NumPy's type numbers; -1: none
 cdef void fill_dtype_codes():
     # several type numbers (int, long, long long) may be the same kind and size
     codes = {("f", 4): 0, ("f", 8): 1, ("i", 1): 2, ("u", 1): 3, ("i", 2): 4, ("u", 2): 5,
-             ("i", 4): 6, ("u", 4): 7, ("i", 8): 8, ("u", 8): 9}
+             ("i", 4): 6, ("u", 4): 7, ("i", 8): 8, ("u", 8): 9, ("b", 1): 3}
     for typenum in range(24):
         descr = <object>cnp.PyArray_DescrFromType(typenum)
         dtype_codes[typenum] = codes.get((descr.kind, descr.itemsize), -1)
@@ -80,7 +80,7 @@ cdef int dtype_of(int typenum) noexcept:
 
 def has_dtype(int typenum):
     """Whether arrays of this NumPy type number can be pooled."""
-    return dtype_of(typenum) >= 0
+    return dtype_of(typenum) >= 0 and typenum != cnp.NPY_BOOL
 
 
 cdef object key_of(cnp.ndarray array):
@@ -114,36 +114,16 @@ def describe(array, str name):
     return a, key_of(a)
 
 
-cdef struct Slot:
-    int typenum
-    int ndim
-    bint output
-    cnp.npy_intp shape[8]
-    cnp.npy_intp strides[8]
+include "_graph_steps.pxi"
 
 
-cdef class Program:
+cdef class Program(Steps):
     """One planned sequence of operators: built once, run often, by many threads at once.
 
     Slots are declared first, in the order in which `run` takes their arrays: all inputs, then all
     outputs. A tensor is a tuple (slot, type number, offset in bytes, four sizes, four strides in
     bytes).
     """
-
-    cdef fc_program *program
-    cdef Slot *slots
-    cdef int slot_count, input_count
-
-    def __cinit__(self):
-        self.slot_count = 1
-        check(fc_program_create(&self.program))
-        self.slots = <Slot *>PyMem_Malloc(FC_MAX_SLOTS * sizeof(Slot))
-        if self.slots == NULL:
-            raise MemoryError()
-
-    def __dealloc__(self):
-        fc_program_destroy(self.program)
-        PyMem_Free(self.slots)
 
     @property
     def isa(self):
@@ -180,24 +160,6 @@ cdef class Program:
     def output(self, tuple key):
         """Declare an output (type number, shape, strides in bytes) -> its slot."""
         return self.add_slot(key, True)
-
-    cdef int tensor(self, object description, fc_tensor *t) except -1:
-        cdef int a
-        cdef int64_t itemsize
-        if description is None:
-            t.slot = FC_NO_SLOT
-            return 0
-        slot, typenum, offset, size, stride = description
-        t.slot = slot
-        t.dtype = dtype_of(typenum)
-        if not 0 <= t.slot < self.slot_count:
-            raise ValueError(f"slot {slot} is not declared")
-        itemsize = cnp.PyArray_DescrFromType(typenum).itemsize
-        t.offset_bytes = offset
-        for a in range(4):
-            t.size[a] = size[a]
-            t.stride[a] = stride[a] // itemsize
-        return 0
 
     cdef int fill_conv2d(self, fc_conv2d_desc *d, x, weight, bias, y, stride, pad, dilation, groups,
                          activation, alpha, algorithm, packed) except -1:

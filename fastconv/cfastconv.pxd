@@ -52,6 +52,26 @@ cdef extern from "fastconv.h" nogil:
         int64_t stride[2]
         int64_t pad[2]
         int64_t dilation[2]
+    ctypedef struct fc_copy_desc:
+        fc_tensor x, y
+    ctypedef struct fc_fill_desc:
+        fc_tensor y
+        double value
+    ctypedef struct fc_binary_desc:
+        fc_tensor a, b, y
+        int32_t operation, activation
+        double alpha
+    ctypedef struct fc_choose_desc:
+        fc_tensor condition, a, b, y
+    ctypedef struct fc_unary_desc:
+        fc_tensor x, y
+        int32_t operation
+    ctypedef struct fc_reduce_desc:
+        fc_tensor x, y
+        int32_t operation
+    ctypedef struct fc_extreme_desc:
+        fc_tensor x, y
+        int32_t smallest, last
     ctypedef struct fc_program:
         pass
     const char *fc_status_message(fc_status status)
@@ -78,6 +98,14 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_program_add_elementwise(fc_program *program, const fc_elementwise_desc *desc)
     fc_status fc_program_add_softmax(fc_program *program, const fc_softmax_desc *desc)
     fc_status fc_program_add_local2d(fc_program *program, const fc_local2d_desc *desc)
+    fc_status fc_program_add_copy(fc_program *program, const fc_copy_desc *desc)
+    fc_status fc_program_add_fill(fc_program *program, const fc_fill_desc *desc)
+    fc_status fc_program_add_binary(fc_program *program, const fc_binary_desc *desc)
+    fc_status fc_program_add_choose(fc_program *program, const fc_choose_desc *desc)
+    fc_status fc_program_add_unary(fc_program *program, const fc_unary_desc *desc)
+    fc_status fc_program_add_reduce(fc_program *program, const fc_reduce_desc *desc)
+    fc_status fc_program_add_extreme(fc_program *program, const fc_extreme_desc *desc)
+    fc_status fc_program_reserve_bytes(fc_program *program, int64_t bytes, int64_t *offset_bytes)
     const char *fc_program_isa(const fc_program *program)
     int fc_program_threads(const fc_program *program, int limit)
     int64_t fc_program_workspace_bytes(const fc_program *program, int num_threads)

@@ -5,10 +5,19 @@
 
 struct elementwise_plan {
     const struct fc_kernel_set *kernels;
-    fc_elementwise_desc desc;
+    fc_elementwise_desc desc; /* its activation is an fc_unary if `mathematical` */
+    int mathematical;
     int64_t bytes;
     int64_t chunk; /* elements of the innermost axis at a time */
 };
+
+static void apply(const struct elementwise_plan *plan, const void *x, void *y, int64_t count) {
+    const fc_elementwise_desc *d = &plan->desc;
+    if (plan->mathematical)
+        plan->kernels->unary(d->activation, x, y, count);
+    else
+        plan->kernels->activate(d->activation, d->alpha, x, y, count);
+}
 
 static void elementwise_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
     const struct elementwise_plan *plan = plan_;
@@ -24,7 +33,7 @@ static void elementwise_run(const void *plan_, const struct fc_run *run, int64_t
         const char *x = fc_at(run, &d->x) + fc_offset(&d->x, a, b, c, first);
         char *y = fc_at(run, &d->y) + fc_offset(&d->y, a, b, c, first);
         if (contiguous) {
-            plan->kernels->activate(d->activation, d->alpha, x, y, count);
+            apply(plan, x, y, count);
             continue;
         }
         struct fc_copy2d_args in = {.src = x,
@@ -40,17 +49,16 @@ static void elementwise_run(const void *plan_, const struct fc_run *run, int64_t
                                      .rows = 1,
                                      .columns = count};
         plan->kernels->copy2d(&in);
-        plan->kernels->activate(d->activation, d->alpha, run->scratch, run->scratch, count);
+        apply(plan, run->scratch, run->scratch, count);
         plan->kernels->copy2d(&out);
     }
 }
 
-fc_status fc_program_add_elementwise(struct fc_program *program, const fc_elementwise_desc *d) {
+static fc_status add_step(struct fc_program *program, const fc_elementwise_desc *d,
+                          int mathematical, double cost, int flush_denormals) {
     fc_status status;
     if ((status = fc_check_tensor(&d->x)) || (status = fc_check_tensor(&d->y))) return status;
-    if (d->x.dtype > FC_FLOAT64 || d->y.dtype != d->x.dtype || d->activation < FC_IDENTITY ||
-        d->activation > FC_SILU)
-        return FC_ERROR_UNSUPPORTED;
+    if (d->x.dtype > FC_FLOAT64 || d->y.dtype != d->x.dtype) return FC_ERROR_UNSUPPORTED;
     if (memcmp(d->x.size, d->y.size, sizeof d->x.size)) return FC_ERROR_SHAPE;
     if (fc_count(&d->x) == 0) return FC_OK;
     struct elementwise_plan *plan = malloc(sizeof *plan);
@@ -58,6 +66,7 @@ fc_status fc_program_add_elementwise(struct fc_program *program, const fc_elemen
     *plan = (struct elementwise_plan){
         .kernels = program->kernels->set[d->x.dtype],
         .desc = *d,
+        .mathematical = mathematical,
         .bytes = fc_dtype_bytes((fc_dtype)d->x.dtype),
         .chunk = fc_min(d->x.size[3], FC_CHUNK_ELEMENTS),
     };
@@ -65,10 +74,23 @@ fc_status fc_program_add_elementwise(struct fc_program *program, const fc_elemen
         .run = elementwise_run,
         .plan = plan,
         .scratch_bytes = plan->chunk * plan->bytes,
-        .cost = (double)fc_count(&d->x) * (d->activation < FC_SIGMOID ? 0.1 : 1),
-        .flush_denormals = d->activation >= FC_LEAKY_RELU,
+        .cost = (double)fc_count(&d->x) * cost,
+        .flush_denormals = flush_denormals,
     };
     return fc_program_add_step(program, step);
+}
+
+fc_status fc_program_add_elementwise(struct fc_program *program, const fc_elementwise_desc *d) {
+    if (d->activation < FC_IDENTITY || d->activation > FC_SILU) return FC_ERROR_UNSUPPORTED;
+    return add_step(program, d, 0, d->activation < FC_SIGMOID ? 0.1 : 1,
+                    d->activation >= FC_LEAKY_RELU);
+}
+
+fc_status fc_program_add_unary(struct fc_program *program, const fc_unary_desc *d) {
+    if (d->operation < FC_NEGATE || d->operation > FC_SIGN) return FC_ERROR_UNSUPPORTED;
+    fc_elementwise_desc same = {.x = d->x, .y = d->y, .activation = d->operation};
+    return add_step(program, &same, 1, d->operation < FC_EXP ? 0.2 : 2,
+                    d->operation >= FC_RECIPROCAL && d->operation < FC_FLOOR);
 }
 
 struct softmax_plan {

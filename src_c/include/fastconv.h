@@ -151,6 +151,91 @@ typedef struct fc_local2d_desc {
     int64_t kernel[2], stride[2], pad[2], dilation[2];
 } fc_local2d_desc;
 
+/* y = x, element by element, for views of equal size (an axis that x repeats has stride 0). Where
+ * dtypes differ, converted as C does; floating numbers beyond an integer's range saturate, NaN is 0. */
+typedef struct fc_copy_desc {
+    fc_tensor x, y;
+} fc_copy_desc;
+
+/* y = value everywhere, converted likewise. */
+typedef struct fc_fill_desc {
+    fc_tensor y;
+    double value;
+} fc_fill_desc;
+
+typedef enum fc_binary {
+    FC_ADD = 0,
+    FC_SUBTRACT = 1,
+    FC_MULTIPLY = 2,
+    FC_DIVIDE = 3,
+    FC_MINIMUM = 4,
+    FC_MAXIMUM = 5,
+    FC_PRELU = 6, /* a < 0 ? a * b : a */
+    FC_POWER = 7,
+    FC_EQUAL = 8, /* from here on y holds FC_UINT8, 1 or 0 */
+    FC_NOT_EQUAL = 9,
+    FC_LESS = 10,
+    FC_LESS_OR_EQUAL = 11
+} fc_binary;
+
+/* y = act(a op b), element by element, for views of equal size (repeated axes have stride 0). */
+typedef struct fc_binary_desc {
+    fc_tensor a, b, y;
+    int32_t operation;  /* fc_binary */
+    int32_t activation; /* fc_activation; FC_IDENTITY for comparisons */
+    double alpha;
+} fc_binary_desc;
+
+/* y = condition ? a : b; condition holds FC_UINT8, the others any dtype of 4 or 8 bytes. */
+typedef struct fc_choose_desc {
+    fc_tensor condition, a, b, y;
+} fc_choose_desc;
+
+typedef enum fc_unary {
+    FC_NEGATE = 0,
+    FC_ABSOLUTE = 1,
+    FC_RECIPROCAL = 2,
+    FC_EXP = 3,
+    FC_LOG = 4,
+    FC_SQRT = 5,
+    FC_ERF = 6,
+    FC_FLOOR = 7,
+    FC_CEIL = 8,
+    FC_ROUND = 9, /* halves to even */
+    FC_SIGN = 10
+} fc_unary;
+
+/* y = f(x), element by element, for views of equal size. */
+typedef struct fc_unary_desc {
+    fc_tensor x, y;
+    int32_t operation; /* fc_unary */
+} fc_unary_desc;
+
+typedef enum fc_reduction {
+    FC_SUM = 0,
+    FC_MEAN = 1,
+    FC_LARGEST = 2,
+    FC_SMALLEST = 3,
+    FC_PRODUCT = 4,
+    FC_L1 = 5,
+    FC_L2 = 6,
+    FC_SUM_OF_SQUARES = 7,
+    FC_LOG_SUM = 8,
+    FC_LOG_SUM_EXP = 9
+} fc_reduction;
+
+/* y = the reduction over the axes along which y has size 1; the others have x's sizes. */
+typedef struct fc_reduce_desc {
+    fc_tensor x, y;
+    int32_t operation; /* fc_reduction */
+} fc_reduce_desc;
+
+/* y (FC_INT64, size 1 along axis 1) = where x is largest or smallest along axis 1; first NaN wins. */
+typedef struct fc_extreme_desc {
+    fc_tensor x, y;
+    int32_t smallest, last; /* last: the last among equals, not the first */
+} fc_extreme_desc;
+
 /* ---- instruction sets ---- */
 
 /* Names of the instruction sets compiled in, best first; NULL past the end. */
@@ -199,6 +284,16 @@ fc_status fc_program_add_fold(fc_program *program, const fc_columns_desc *desc);
 fc_status fc_program_add_elementwise(fc_program *program, const fc_elementwise_desc *desc);
 fc_status fc_program_add_softmax(fc_program *program, const fc_softmax_desc *desc);
 fc_status fc_program_add_local2d(fc_program *program, const fc_local2d_desc *desc);
+fc_status fc_program_add_copy(fc_program *program, const fc_copy_desc *desc);
+fc_status fc_program_add_fill(fc_program *program, const fc_fill_desc *desc);
+fc_status fc_program_add_binary(fc_program *program, const fc_binary_desc *desc);
+fc_status fc_program_add_choose(fc_program *program, const fc_choose_desc *desc);
+fc_status fc_program_add_unary(fc_program *program, const fc_unary_desc *desc);
+fc_status fc_program_add_reduce(fc_program *program, const fc_reduce_desc *desc);
+fc_status fc_program_add_extreme(fc_program *program, const fc_extreme_desc *desc);
+
+/* Room in the workspace for what one step writes and another reads -> its offset in slot 0. */
+fc_status fc_program_reserve_bytes(fc_program *program, int64_t bytes, int64_t *offset_bytes);
 
 /* Name of the instruction set that the program was planned for. */
 const char *fc_program_isa(const fc_program *program);

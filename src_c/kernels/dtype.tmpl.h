@@ -27,11 +27,14 @@
 #include "kernels/vector.tmpl.h"
 
 #include "kernels/activate.tmpl.h"
+#include "kernels/binary.tmpl.h"
 #include "kernels/copy2d.tmpl.h"
 #include "kernels/dot.tmpl.h"
 #include "kernels/gemm.tmpl.h"
 #include "kernels/planar.tmpl.h"
 #include "kernels/pool.tmpl.h"
+#include "kernels/reduction.tmpl.h"
+#include "kernels/unary.tmpl.h"
 #include "kernels/winograd.tmpl.h"
 #include "kernels/table.tmpl.h"
 

@@ -179,6 +179,73 @@ typedef void (*fc_softmax_fn)(const void *x, void *y, ptrdiff_t count);
  * edges:     tails are masked; the order of the sum depends on count alone. */
 typedef void (*fc_dot_fn)(const void *a, const void *b, ptrdiff_t count, const void *bias, void *y);
 
+/* binary: functions of two operands, row by row.
+ * formula:   y[r*y_row + i] = a[r*a_row + i*a_step] op b[r*b_row + i*b_step], r < rows, i < count;
+ *            op is an fc_binary: add subtract multiply divide minimum maximum prelu power
+ * layout:    steps are 1 or 0 (one element for the whole row); y contiguous in i; y == a or b allowed
+ *            where their layouts are the same
+ * alignment: none needed
+ * overrun:   none
+ * edges:     tails are masked; minimum and maximum give NaN where either operand is NaN. */
+struct fc_binary_args {
+    const void *a;
+    ptrdiff_t a_row, a_step;
+    const void *b;
+    ptrdiff_t b_row, b_step;
+    void *y;
+    ptrdiff_t y_row;
+    ptrdiff_t rows, count;
+};
+typedef void (*fc_binary_fn)(int operation, const struct fc_binary_args *args);
+
+/* compare: relations, as bytes.
+ * formula:   y[r*y_row + i] = a[...] rel b[...] ? 1 : 0; rel counts from FC_EQUAL: == != < <=
+ * layout:    as binary, but y is of bytes (and y_row counts them)
+ * alignment: none needed
+ * overrun:   none
+ * edges:     NaN is unequal to everything, and neither less nor equal. */
+typedef void (*fc_compare_fn)(int relation, const struct fc_binary_args *args);
+
+/* choose: one of two operands, by the bytes of a condition.
+ * formula:   y[i] = condition[i*condition_step] ? a[i*a_step] : b[i*b_step], i < count
+ * layout:    one row (row strides and the number of rows are not looked at); steps are 1 or 0
+ * alignment: none needed
+ * overrun:   none
+ * edges:     bits are copied: elements may be integers of the same width. */
+typedef void (*fc_choose_fn)(const uint8_t *condition, ptrdiff_t condition_step,
+                             const struct fc_binary_args *args);
+
+/* unary: mathematical functions.
+ * formula:   y[i] = f(x[i]), i < count; f is an fc_unary
+ * layout:    contiguous; x == y allowed
+ * alignment: none needed
+ * overrun:   none
+ * edges:     tails are masked or in scalars; as libm where arguments are outside f's domain. */
+typedef void (*fc_unary_fn)(int operation, const void *x, void *y, ptrdiff_t count);
+
+/* reduce_lanes, reduce_line: one part of a reduction, into totals that reduce_start began.
+ * formula:   lanes: total[l] = total[l] op term(x[l], shift[l]), l < count
+ *            line:  *total = *total op term(x[0], *shift) op ... op term(x[count-1], *shift)
+ *            operation is an fc_reduction; only logsumexp looks at shift
+ * layout:    contiguous
+ * alignment: none needed
+ * overrun:   none
+ * edges:     tails are masked; the order of a line's sum depends on count alone; NaN wins. */
+typedef void (*fc_reduce_part_fn)(int operation, const void *x, const void *shift, void *total,
+                                  ptrdiff_t count);
+
+/* reduce_start: totals of nothing: 0, 1, or an infinity. */
+typedef void (*fc_reduce_start_fn)(int operation, void *total, ptrdiff_t count);
+
+/* reduce_finish: totals of so many terms into results, in place: mean, roots, logarithms. */
+typedef void (*fc_reduce_finish_fn)(int operation, double terms, const void *shift, void *total,
+                                    ptrdiff_t count);
+
+/* find_extreme: where the largest (or smallest) of x[i*step], i < count, is: the first or last of
+ * several; the first NaN, if there is one. */
+typedef int64_t (*fc_find_extreme_fn)(const void *x, ptrdiff_t step, ptrdiff_t count, int smallest,
+                                      int last);
+
 /* fma_peak: rounds of independent multiply-adds in registers -> operations done; touches no memory. */
 typedef double (*fc_fma_peak_fn)(int64_t iterations);
 
@@ -199,6 +266,15 @@ struct fc_kernel_set {
     fc_activate_fn activate;
     fc_softmax_fn softmax;
     fc_dot_fn dot;
+    fc_binary_fn binary;
+    fc_compare_fn compare;
+    fc_choose_fn choose;
+    fc_unary_fn unary;
+    fc_reduce_start_fn reduce_start;
+    fc_reduce_part_fn reduce_lanes;
+    fc_reduce_part_fn reduce_line;
+    fc_reduce_finish_fn reduce_finish;
+    fc_find_extreme_fn find_extreme;
     fc_fma_peak_fn fma_peak;
 };
 

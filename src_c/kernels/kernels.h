@@ -3,6 +3,8 @@
  * Included once by each isa/<isa>.c, after its vector vocabulary and with FC_ISA, FC_TILE_VECTORS
  * and FC_TILE_PIXELS defined. Each template is compiled twice: FC_BITS 32 and 64.
  */
+#include <math.h>
+
 #include "isa/fp_mode.h"
 #include "kernels/kernel_table.h"
 

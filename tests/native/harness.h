@@ -134,6 +134,14 @@ struct expected oracle_elementwise(const struct scene *scene, const void *desc,
 struct expected oracle_softmax(const struct scene *scene, const void *desc, const int64_t at[4]);
 struct expected oracle_local2d(const struct scene *scene, const void *desc, const int64_t at[4]);
 
+struct expected oracle_copy(const struct scene *scene, const void *desc, const int64_t at[4]);
+struct expected oracle_fill(const struct scene *scene, const void *desc, const int64_t at[4]);
+struct expected oracle_binary(const struct scene *scene, const void *desc, const int64_t at[4]);
+struct expected oracle_choose(const struct scene *scene, const void *desc, const int64_t at[4]);
+struct expected oracle_unary(const struct scene *scene, const void *desc, const int64_t at[4]);
+struct expected oracle_reduce(const struct scene *scene, const void *desc, const int64_t at[4]);
+struct expected oracle_extreme(const struct scene *scene, const void *desc, const int64_t at[4]);
+
 real unit_roundoff(int32_t dtype);   /* half the distance from 1 to the next number */
 real smallest_normal(int32_t dtype); /* what is smaller may count as zero */
 /* A sum of `terms` products, their absolute values adding up to `magnitude`, in any order. */
@@ -181,6 +189,11 @@ void suite_local2d(const struct setting *setting);
 void suite_programs(const struct setting *setting);
 void suite_threads(const struct setting *setting);
 void suite_status(const struct setting *setting);
+void suite_copies(const struct setting *setting);
+void suite_binary(const struct setting *setting);
+void suite_unary(const struct setting *setting);
+void suite_reduce(const struct setting *setting);
+void suite_graph_status(const struct setting *setting);
 void suite_fuzz(const struct setting *setting);
 
 #endif

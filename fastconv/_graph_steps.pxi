@@ -1,0 +1,110 @@
+# ---- what programs are made of, and the steps that networks need beside convolutions and pools
+
+cdef struct Slot:
+    int typenum
+    int ndim
+    bint output
+    cnp.npy_intp shape[8]
+    cnp.npy_intp strides[8]
+
+
+cdef class Steps:
+    """A program's slots, and the steps that `Program` shares with no operator of its own."""
+
+    cdef fc_program *program
+    cdef Slot *slots
+    cdef int slot_count, input_count
+
+    def __cinit__(self):
+        self.slot_count = 1
+        check(fc_program_create(&self.program))
+        self.slots = <Slot *>PyMem_Malloc(FC_MAX_SLOTS * sizeof(Slot))
+        if self.slots == NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        fc_program_destroy(self.program)
+        PyMem_Free(self.slots)
+
+    cdef int tensor(self, object description, fc_tensor *t) except -1:
+        cdef int a
+        cdef int64_t itemsize
+        if description is None:
+            t.slot = FC_NO_SLOT
+            return 0
+        slot, typenum, offset, size, stride = description
+        t.slot = slot
+        t.dtype = dtype_of(typenum)
+        if not 0 <= t.slot < self.slot_count:
+            raise ValueError(f"slot {slot} is not declared")
+        itemsize = cnp.PyArray_DescrFromType(typenum).itemsize
+        t.offset_bytes = offset
+        for a in range(4):
+            t.size[a] = size[a]
+            t.stride[a] = stride[a] // itemsize
+        return 0
+
+    def reserve(self, int64_t count):
+        """Room in the workspace -> its offset in slot 0."""
+        cdef int64_t offset
+        check(fc_program_reserve_bytes(self.program, count, &offset))
+        return offset
+
+    def add_copy(self, x, y):
+        """Append a copy, with conversion where dtypes differ (fc_copy_desc in fastconv.h)."""
+        cdef fc_copy_desc d
+        self.tensor(x, &d.x)
+        self.tensor(y, &d.y)
+        check(fc_program_add_copy(self.program, &d))
+
+    def add_fill(self, y, double value):
+        """Append a fill with one value (fc_fill_desc in fastconv.h)."""
+        cdef fc_fill_desc d
+        self.tensor(y, &d.y)
+        d.value = value
+        check(fc_program_add_fill(self.program, &d))
+
+    def add_binary(self, a, b, y, *, operation, activation=0, alpha=0.0):
+        """Append a function of two operands (fc_binary_desc in fastconv.h)."""
+        cdef fc_binary_desc d
+        self.tensor(a, &d.a)
+        self.tensor(b, &d.b)
+        self.tensor(y, &d.y)
+        d.operation = operation
+        d.activation = activation
+        d.alpha = alpha
+        check(fc_program_add_binary(self.program, &d))
+
+    def add_choose(self, condition, a, b, y):
+        """Append the choice of one of two operands (fc_choose_desc in fastconv.h)."""
+        cdef fc_choose_desc d
+        self.tensor(condition, &d.condition)
+        self.tensor(a, &d.a)
+        self.tensor(b, &d.b)
+        self.tensor(y, &d.y)
+        check(fc_program_add_choose(self.program, &d))
+
+    def add_unary(self, x, y, *, operation):
+        """Append a mathematical function (fc_unary_desc in fastconv.h)."""
+        cdef fc_unary_desc d
+        self.tensor(x, &d.x)
+        self.tensor(y, &d.y)
+        d.operation = operation
+        check(fc_program_add_unary(self.program, &d))
+
+    def add_reduce(self, x, y, *, operation):
+        """Append a reduction over the axes along which y has size 1 (fc_reduce_desc)."""
+        cdef fc_reduce_desc d
+        self.tensor(x, &d.x)
+        self.tensor(y, &d.y)
+        d.operation = operation
+        check(fc_program_add_reduce(self.program, &d))
+
+    def add_extreme(self, x, y, *, smallest=False, last=False):
+        """Append where x is largest or smallest along axis 1 (fc_extreme_desc in fastconv.h)."""
+        cdef fc_extreme_desc d
+        self.tensor(x, &d.x)
+        self.tensor(y, &d.y)
+        d.smallest = smallest
+        d.last = last
+        check(fc_program_add_extreme(self.program, &d))
