@@ -46,8 +46,20 @@ class ConvPlan(NamedTuple):
     packed_bytes: int
 
 
-def _winograd_fits(weight: View, geometry: dict[str, Any]) -> bool:
-    return weight.size[2:] == (3, 3) and geometry["stride"] == geometry["dilation"] == (1, 1)
+#: What Winograd's algorithms compute.
+WINOGRAD: dict[int, str] = {
+    ALGORITHMS["winograd"]: "'winograd' computes 3x3 filters at stride and dilation 1",
+    ALGORITHMS[
+        "winograd_rows"
+    ]: "'winograd_rows' computes filters of 3 rows (3x3 or other widths) at "
+    "stride 1, dilation 1 along columns",
+}
+
+
+def _winograd_fits(code: int, weight: View, geometry: dict[str, Any]) -> bool:
+    axes = 2 if code == ALGORITHMS["winograd"] else 1
+    dense = geometry["dilation"][:axes] == (1, 1)[:axes]
+    return dense and geometry["stride"] == (1, 1) and weight.size[2 : 2 + axes] == (3, 3)[:axes]
 
 
 def _conv_plan(
@@ -63,10 +75,10 @@ def _conv_plan(
 ) -> ConvPlan:
     run = _native.Program()
     code = algorithm_code(algorithm)
-    if code == ALGORITHMS["winograd"] and not _winograd_fits(weight, geometry):
+    if code in WINOGRAD and not _winograd_fits(code, weight, geometry):
         if algorithm is not None:
             raise ValueError(
-                "algorithm: 'winograd' computes 3x3 filters at stride and dilation 1, got "
+                f"algorithm: {WINOGRAD[code]}, got "
                 f"{weight.size[2]}x{weight.size[3]} at stride {geometry['stride']}, dilation "
                 f"{geometry['dilation']}"
             )

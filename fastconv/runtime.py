@@ -32,7 +32,15 @@ __all__ = [
 ]
 
 #: Names of the convolution algorithms, with their numbers in the C contract.
-ALGORITHMS = {"auto": 0, "direct": 1, "im2col": 2, "channels_last": 3, "planar": 4, "winograd": 5}
+ALGORITHMS = {
+    "auto": 0,
+    "direct": 1,
+    "im2col": 2,
+    "channels_last": 3,
+    "planar": 4,
+    "winograd": 5,
+    "winograd_rows": 6,
+}
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _caches: list[Any] = []
@@ -92,9 +100,10 @@ def set_algorithm(name: str) -> None:
 
     Parameters
     ----------
-    name : {"auto", "direct", "channels_last", "planar", "winograd", "im2col"}
-        "auto" lets the planner choose by the shape of one image. "winograd" is used where it fits
-        (3x3 filters at stride and dilation 1).
+    name : {"auto", "direct", "channels_last", "planar", "winograd", "winograd_rows", "im2col"}
+        "auto" lets the planner choose by the shape of one image. "winograd" (3x3
+        filters at stride and dilation 1) and "winograd_rows" (filters of 3 rows at stride 1) are used
+        where they fit.
 
     Raises
     ------

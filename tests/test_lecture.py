@@ -69,7 +69,7 @@ def test_rule_01_a_summary_prints_volumes_as_width_height_depth() -> None:
 
 
 def test_rule_02_a_neuron_sees_a_small_patch_through_the_full_depth() -> None:
-    layer = nn.Conv2d(4, 6, (3, 2))
+    layer = nn.Conv2d(4, 6, (3, 2), algorithm="direct")
     assert layer.weight.shape == (6, 4, 3, 2)
     assert nn.Conv2d(4, 6, (3, 2), groups=2).weight.shape == (6, 2, 3, 2)
     x = random(1, 4, 7, 7)
@@ -203,7 +203,7 @@ def test_rule_08_one_filter_serves_every_place() -> None:
         assert layer.num_parameters == k * f * f * d + k
         assert nn.Conv2d(d, k, f, bias=False).num_parameters == k * f * f * d
     # A pattern gives the same answer wherever it is.
-    layer = nn.Conv2d(2, 3, 3)
+    layer = nn.Conv2d(2, 3, 3, algorithm="direct")
     x = np.zeros((1, 2, 9, 9), np.float32)
     x[0, :, 2, 3] = 1
     moved = np.roll(x, (3, 2), axis=(2, 3))

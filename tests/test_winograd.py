@@ -1,4 +1,4 @@
-"""Winograd's F(4x4, 3x3): right within its own bound, chosen only where that is small enough."""
+"""Winograd's algorithms: right within their own bounds, chosen where those are small enough."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import reference as ref
 from cases import ConvCase
 
 import fastconv
-from fastconv import _native, conv2d, nn, runtime
+from fastconv import _native, conv2d, nn
 
 # Sizes on both sides of tiles of 4, blocks of tiles, vectors and panels.
 CASES = [
@@ -24,19 +24,31 @@ CASES = [
     ConvCase("uneven-padding", 1, 5, 8, 8, 7, padding=((2, 0), (0, 1))),
     ConvCase("empty-batch", 0, 5, 8, 8, 7),
 ]
+# What only the one along columns takes, and rows of whole vectors.
+ROWS = [
+    ConvCase("cifar", 2, 3, 32, 32, 10, padding=1),
+    ConvCase("cut-tiles", 1, 2, 34, 48, 5, padding=1),
+    ConvCase("filter-3x5", 1, 3, 9, 32, 4, (3, 5), padding=(1, 2)),
+    ConvCase("column", 1, 7, 10, 19, 3, (3, 1)),
+    ConvCase("dilated", 1, 4, 12, 40, 3, padding=2, dilation=(1, 2)),
+]
 
 # The factor over the direct bound: norms of the transforms for the points 0, 5/8, 3/2, infinity.
-FACTOR = 60.0
+FACTOR = {"winograd": 60.0, "winograd_rows": 8.0}
+Run = tuple[str, ConvCase]
+RUNS: list[Run] = [(algorithm, case) for algorithm in FACTOR for case in CASES]
+RUNS += [("winograd_rows", case) for case in ROWS]
 
 
-def problem(case: ConvCase, dtype: str, layout: str) -> tuple[Any, Any, Any, Any, Any]:
+def problem(run: Run, dtype: str, layout: str) -> tuple[Any, Any, Any, Any, Any]:
     """Return x as laid out, w, b, the oracle's answer and the bound, both laid out alike."""
+    algorithm, case = run
     x, w, b = case.normals(dtype)
     expected = ref.conv2d(x, w, b, **case.geometry)
     # an output of a tile is a combination of sums over the whole tile: its error is in proportion
     # to the largest magnitude there, not to its own
     limit = ref.conv2d_bound("direct", x, w, b, **case.geometry)
-    limit = np.full_like(limit, FACTOR * limit.max(initial=0))
+    limit = np.full_like(limit, FACTOR[algorithm] * limit.max(initial=0))
     if layout == "NHWC":
         x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
         expected, limit = expected.transpose(0, 2, 3, 1), limit.transpose(0, 2, 3, 1)
@@ -44,43 +56,53 @@ def problem(case: ConvCase, dtype: str, layout: str) -> tuple[Any, Any, Any, Any
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_within_its_bound(case: ConvCase, layout: str, dtype: str, isa: str) -> None:
-    x, w, b, expected, limit = problem(case, dtype, layout)
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: f"{run[0]}-{run[1]}")
+def test_within_its_bound(run: Run, layout: str, dtype: str, isa: str) -> None:
+    algorithm, case = run
+    x, w, b, expected, limit = problem(run, dtype, layout)
     out = np.full(expected.shape, np.nan, dtype)
-    y = conv2d(x, w, b, **case.geometry, algorithm="winograd", data_format=layout, out=out)
+    y = conv2d(x, w, b, **case.geometry, algorithm=algorithm, data_format=layout, out=out)
     ref.assert_close(y, expected, limit, f"{case} {isa}")
 
 
+@pytest.mark.parametrize("algorithm", FACTOR)
 @pytest.mark.parametrize("activation", ["relu", "relu6", "leaky_relu", "silu"])
-def test_fused_activations(activation: str, isa: str) -> None:
+def test_fused_activations(activation: str, algorithm: Any, isa: str) -> None:
     case = CASES[2]
-    x, w, b, plain, limit = problem(case, "float64", "NCHW")
-    y = conv2d(x, w, b, **case.geometry, algorithm="winograd", activation=activation)
+    x, w, b, plain, limit = problem((algorithm, case), "float64", "NCHW")
+    y = conv2d(x, w, b, **case.geometry, algorithm=algorithm, activation=activation)
     limit = ref.activated_bound(limit, np.abs(plain), activation, "float64")
     ref.assert_close(y, ref.activate(plain, activation), limit)
 
 
-@pytest.mark.parametrize("channels", [24, 64, 256])
-def test_rms_error_of_the_default_choice(channels: int, isa: str) -> None:
+@pytest.mark.parametrize(
+    ("algorithm", "channels"),
+    [(None, 2), (None, 3), (None, 16), ("winograd", 24), ("winograd", 64), ("winograd", 256)],
+)
+def test_rms_error_of_the_default_choice(channels: int, algorithm: Any, isa: str) -> None:
     """Where layers choose it, at most 2.5 times the direct sum's error."""
     rng = np.random.default_rng(channels)
     x = rng.standard_normal((1, channels, 20, 20)).astype(np.float32)
     w = rng.standard_normal((32, channels, 3, 3)).astype(np.float32)
     exact = conv2d(x.astype(np.float64), w.astype(np.float64), algorithm="im2col")
 
-    def rms(algorithm: str) -> float:
-        return float(np.sqrt(np.mean((conv2d(x, w, algorithm=algorithm) - exact) ** 2)))
+    def rms(algorithm: Any) -> float:
+        layer = nn.Conv2d(channels, 32, 3, bias=False, algorithm=algorithm)
+        layer.weight = w
+        return float(np.sqrt(np.mean((layer(x) - exact) ** 2)))
 
-    assert rms("winograd") <= 2.5 * rms("direct")
+    assert rms(algorithm) <= 2.5 * rms("direct")
 
 
+@pytest.mark.parametrize("algorithm", FACTOR)
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-def test_same_bits_for_any_team_and_batch_split(layout: Any, dtype: str, isa: str) -> None:
+def test_same_bits_for_any_team_and_batch_split(
+    layout: Any, algorithm: str, dtype: str, isa: str
+) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((4, 40, 37, 35) if layout == "NCHW" else (4, 37, 35, 40)).astype(dtype)
     w = rng.standard_normal((150, 40, 3, 3)).astype(dtype)
-    arguments: dict[str, Any] = {"padding": 1, "algorithm": "winograd", "data_format": layout}
+    arguments: dict[str, Any] = {"padding": 1, "algorithm": algorithm, "data_format": layout}
     _native.set_cpu_limit(8)
     try:
         whole = conv2d(x, w, **arguments, num_threads=1)
@@ -101,12 +123,23 @@ def test_weights_of_any_strides() -> None:
     np.testing.assert_array_equal(conv2d(x, odd, algorithm="winograd"), expected)
 
 
-@pytest.mark.parametrize("arguments", [{"stride": 2}, {"dilation": (1, 2)}, {"kernel": (3, 1)}])
-def test_refused_where_it_does_not_fit(arguments: dict[str, Any]) -> None:
-    kernel = arguments.pop("kernel", (3, 3)) if "kernel" in arguments else (3, 3)
+@pytest.mark.parametrize(
+    ("algorithm", "kernel", "arguments"),
+    [
+        ("winograd", (3, 3), {"stride": 2}),
+        ("winograd", (3, 3), {"dilation": (1, 2)}),
+        ("winograd", (3, 1), {}),
+        ("winograd_rows", (3, 3), {"stride": (1, 2)}),
+        ("winograd_rows", (3, 3), {"dilation": (2, 1)}),
+        ("winograd_rows", (1, 3), {}),
+    ],
+)
+def test_refused_where_it_does_not_fit(
+    algorithm: Any, kernel: tuple[int, int], arguments: dict[str, Any]
+) -> None:
     x, w = np.ones((1, 2, 9, 9)), np.ones((3, 2, *kernel))
-    with pytest.raises(ValueError, match=r"algorithm.*3x3"):
-        conv2d(x, w, **arguments, algorithm="winograd")
+    with pytest.raises(ValueError, match=f"algorithm: '{algorithm}' .*3x3"):
+        conv2d(x, w, **arguments, algorithm=algorithm)
 
 
 def test_as_the_default_algorithm_it_is_used_where_it_fits() -> None:
@@ -127,4 +160,8 @@ def test_a_layer_chooses_it_and_can_opt_out() -> None:
     np.testing.assert_array_equal(layer(x), conv2d(*arguments, algorithm="winograd"))
     layer = nn.Conv2d(64, 64, 3, padding=1, rng=0, algorithm="direct")
     np.testing.assert_array_equal(layer(x), conv2d(*arguments, algorithm="direct"))
-    assert "winograd" in runtime.ALGORITHMS
+    layer = nn.Conv2d(3, 10, 3, padding=1, rng=0)
+    x = rng.standard_normal((2, 3, 32, 32)).astype(np.float32)
+    if fastconv.show_config()["isa"] == "avx512":
+        expected = conv2d(x, layer.weight, layer.bias, padding=1, algorithm="winograd_rows")
+        np.testing.assert_array_equal(layer(x), expected)

@@ -13,7 +13,7 @@ static fc_status check_weight(const fc_conv2d_desc *d) {
     if ((status = fc_check_tensor(w)) || (fc_present(b) && (status = fc_check_tensor(b))))
         return status;
     if (w->dtype > FC_FLOAT64 || (fc_present(b) && b->dtype != w->dtype) ||
-        d->algorithm < FC_ALGORITHM_AUTO || d->algorithm > FC_ALGORITHM_WINOGRAD)
+        d->algorithm < FC_ALGORITHM_AUTO || d->algorithm > FC_ALGORITHM_WINOGRAD_ROWS)
         return FC_ERROR_UNSUPPORTED;
     if (d->groups < 1) return FC_ERROR_ARGUMENT;
     const int64_t bias[4] = {w->size[0], 1, 1, 1};
@@ -34,7 +34,9 @@ static fc_status check(const fc_conv2d_desc *d) {
     if (x->size[1] % d->groups || w->size[1] != x->size[1] / d->groups ||
         y->size[1] != w->size[0] || y->size[0] != x->size[0])
         return FC_ERROR_SHAPE;
-    if (d->algorithm == FC_ALGORITHM_WINOGRAD && !fc_winograd_fits(d)) return FC_ERROR_UNSUPPORTED;
+    if ((d->algorithm == FC_ALGORITHM_WINOGRAD && !fc_winograd_fits(d)) ||
+        (d->algorithm == FC_ALGORITHM_WINOGRAD_ROWS && !fc_winograd_rows_fits(d)))
+        return FC_ERROR_UNSUPPORTED;
     return fc_check_window(w->size + 2, d->stride, d->dilation, d->pad, x, y->size[2], y->size[3]);
 }
 
@@ -126,7 +128,8 @@ fc_status fc_program_add_conv2d(struct fc_program *program, const fc_conv2d_desc
     }
     if (d.algorithm == FC_ALGORITHM_IM2COL) return add_im2col_steps(program, &d, &packing);
     if (d.algorithm == FC_ALGORITHM_WINOGRAD) return fc_add_winograd_step(program, &d, &packing);
-    if (d.algorithm == FC_ALGORITHM_PLANAR) return fc_add_planar_step(program, &d, &packing);
+    if (d.algorithm == FC_ALGORITHM_PLANAR || d.algorithm == FC_ALGORITHM_WINOGRAD_ROWS)
+        return fc_add_planar_step(program, &d, &packing);
     return fc_add_direct_step(program, &d, &packing);
 }
 
@@ -138,6 +141,8 @@ fc_status fc_program_add_conv2d_pack(struct fc_program *program, const fc_conv2d
         return FC_ERROR_ARGUMENT;
     if (desc->algorithm == FC_ALGORITHM_WINOGRAD &&
         (desc->weight.size[2] != 3 || desc->weight.size[3] != 3))
+        return FC_ERROR_UNSUPPORTED;
+    if (desc->algorithm == FC_ALGORITHM_WINOGRAD_ROWS && desc->weight.size[2] != 3)
         return FC_ERROR_UNSUPPORTED;
     return fc_add_pack_step(program, desc, desc->algorithm, slot, offset_bytes);
 }

@@ -13,7 +13,7 @@
  * A panel is 1 to tile_vectors vectors wide; filters are spread evenly over panels (80 filters of 16
  * lanes are 3 + 2 vectors, not 4 + 1), missing ones are zero. For the im2col algorithm the rows of a
  * panel run over [channel][tap] instead, the order of the column matrix. */
-/* For the planar kernel "lanes" is 1: a panel is the filters of one tile, with none missing. */
+/* For the planar kernels "lanes" is 1: a panel is the filters of one tile, with none missing. */
 struct fc_packing {
     int64_t groups, filters; /* filters of one group */
     int64_t channels, taps;  /* channels of one group; taps = R*S */
@@ -24,6 +24,7 @@ struct fc_packing {
     int64_t bytes;           /* -1: overflow */
     int channel_major;       /* rows run over [channel][tap] */
     int winograd;            /* taps are the 36 transformed weights */
+    int rows;                /* taps are the 6 transformed weights of each filter column */
 };
 
 struct fc_panel {
@@ -39,8 +40,12 @@ struct fc_panel fc_packing_panel(const struct fc_packing *packing, int64_t group
 /* What AUTO and DIRECT stand for on this descriptor; `packed`: packing the weights costs nothing now. */
 int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *kernels,
                         int packed);
-/* Whether F(4x4, 3x3) can compute this at all. */
+/* Whether F(4x4, 3x3), or F(4, 3) along columns, can compute this at all. */
 int fc_winograd_fits(const fc_conv2d_desc *desc);
+int fc_winograd_rows_fits(const fc_conv2d_desc *desc);
+
+#define FC_TILE 4  /* output pixels along a side of a Winograd tile */
+#define FC_PATCH 6 /* input pixels */
 
 /* Adds the step that packs desc's weight and bias into slots[slot] + offset_bytes. */
 fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *desc, int algorithm,

@@ -11,6 +11,8 @@
 
 /* With fewer channels Winograd's rounding error is more than 2.5 times that of the direct sum. */
 #define FC_WINOGRAD_CHANNELS 24
+/* The same for F(4, 3) along columns, by channels times filter columns. */
+#define FC_WINOGRAD_ROWS_COLUMNS 6
 
 struct shape {
     double lanes, filters, vectors, channels, depth;
@@ -41,17 +43,42 @@ static double channels_last_cycles(const fc_conv2d_desc *d, const struct shape *
     return s->depth * s->vectors * (1.05 + 3 / run) + 4 + s->transposes * s->lanes / 4;
 }
 
-/* Vectors along the pixels lose what padded rows are wider than the output, and a little in every
- * tap's loads, which are unaligned; a tile's filters share them. */
-static double planar_cycles(const fc_conv2d_desc *d, const struct shape *s) {
+/* Vectors along the pixels lose what padded rows are wider than the output: vectors an output pixel, times
+ * lanes, where rows hold so many output rows each. */
+static double planar_width(const fc_conv2d_desc *d, const struct shape *s, int64_t tile) {
     double reach = (double)((d->weight.size[3] - 1) * d->dilation[1] / d->stride[1]);
-    double wide = 1 + reach / (double)d->y.size[3];
-    double loads = 0.5 + s->filters / FC_PLANAR_FILTERS;
-    double cycles = s->depth * (s->filters * 1.1 + loads) / s->lanes * wide;
-    cycles += (s->channels * s->inputs + s->filters) * 3 / s->lanes + 1;
+    double q = (double)d->y.size[3], rows = (double)fc_ceil_div(d->y.size[2], tile);
+    double vectors = d->y.size[3] % (int64_t)s->lanes == 0 && d->y.stride[3] == 1
+                         ? rows * q / s->lanes
+                         : ((rows - 1) * (q + reach) + q) / s->lanes + 0.5;
+    return vectors * s->lanes * (double)tile / ((double)d->y.size[2] * q);
+}
+
+/* What gathering costs where pixels are not side by side. */
+static double planar_strides(const fc_conv2d_desc *d, const struct shape *s) {
+    double cycles = 0;
     if (d->x.stride[3] != 1) cycles += s->channels * s->inputs;
     if (d->y.stride[3] != 1) cycles += s->filters;
     return cycles;
+}
+
+/* A tile's filters share its taps' loads, which are unaligned. */
+static double planar_cycles(const fc_conv2d_desc *d, const struct shape *s) {
+    double loads = 0.5 + s->filters / FC_PLANAR_FILTERS;
+    double cycles = s->depth * (s->filters * 1.1 + loads) / s->lanes * planar_width(d, s, 1);
+    cycles += (s->channels * s->inputs + s->filters) * 3 / s->lanes + 1;
+    return cycles + planar_strides(d, s);
+}
+
+/* Four rows by 6 products instead of 12; transforms of about 40 operations a vector of a channel and 20 a
+ * vector of a filter. Tiles of a single filter spend themselves on loads. */
+static double winograd_rows_cycles(const fc_conv2d_desc *d, const struct shape *s,
+                                   const struct fc_kernel_set *kernels) {
+    double products = s->depth / 3 * 6 * (kernels->rows_filters > 1 ? 1.2 : 2.4);
+    double row = s->filters * (products + 20) + s->channels * 40;
+    double cycles = row / 4 / s->lanes * planar_width(d, s, 4);
+    cycles += s->filters * 3 / s->lanes + 1;
+    return cycles + planar_strides(d, s);
 }
 
 /* A tile of 4x4: 36 products instead of 144, transforms of about 200 operations a vector in and out,
@@ -67,6 +94,10 @@ static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s) {
 int fc_winograd_fits(const fc_conv2d_desc *d) {
     return d->weight.size[2] == 3 && d->weight.size[3] == 3 && d->stride[0] == 1 &&
            d->stride[1] == 1 && d->dilation[0] == 1 && d->dilation[1] == 1;
+}
+
+int fc_winograd_rows_fits(const fc_conv2d_desc *d) {
+    return d->weight.size[2] == 3 && d->stride[0] == 1 && d->stride[1] == 1 && d->dilation[0] == 1;
 }
 
 int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels, int packed) {
@@ -86,8 +117,14 @@ int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *ker
         best = planar;
     }
     /* weights are transformed in double: not anew for every run */
-    if (automatic && packed && fc_winograd_fits(d) && s.channels >= FC_WINOGRAD_CHANNELS &&
-        winograd_cycles(d, &s) < best)
+    if (!automatic || !packed) return choice;
+    double by_rows = winograd_rows_cycles(d, &s, kernels);
+    if (fc_winograd_rows_fits(d) &&
+        s.channels * (double)d->weight.size[3] >= FC_WINOGRAD_ROWS_COLUMNS && by_rows < best) {
+        choice = FC_ALGORITHM_WINOGRAD_ROWS;
+        best = by_rows;
+    }
+    if (fc_winograd_fits(d) && s.channels >= FC_WINOGRAD_CHANNELS && winograd_cycles(d, &s) < best)
         choice = FC_ALGORITHM_WINOGRAD;
     return choice;
 }

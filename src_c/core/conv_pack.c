@@ -4,16 +4,23 @@
 void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
                      const struct fc_kernel_set *kernels, int algorithm) {
     const fc_tensor *w = &desc->weight;
+    int rows = algorithm == FC_ALGORITHM_WINOGRAD_ROWS;
+    int planar = algorithm == FC_ALGORITHM_PLANAR || rows;
     *packing = (struct fc_packing){
         .groups = desc->groups,
         .filters = w->size[0] / desc->groups,
         .channels = w->size[1],
-        .taps = algorithm == FC_ALGORITHM_WINOGRAD ? 36 : w->size[2] * w->size[3],
-        .lanes = algorithm == FC_ALGORITHM_PLANAR ? 1 : kernels->lanes,
-        .widest = algorithm == FC_ALGORITHM_PLANAR ? FC_PLANAR_FILTERS : kernels->tile_vectors,
-        .channel_major = algorithm == FC_ALGORITHM_IM2COL || algorithm == FC_ALGORITHM_PLANAR,
+        .taps = w->size[2] * w->size[3],
+        .lanes = planar ? 1 : kernels->lanes,
+        .widest = rows     ? kernels->rows_filters
+                  : planar ? FC_PLANAR_FILTERS
+                           : kernels->tile_vectors,
+        .channel_major = algorithm == FC_ALGORITHM_IM2COL || planar,
         .winograd = algorithm == FC_ALGORITHM_WINOGRAD,
+        .rows = rows,
     };
+    if (packing->winograd) packing->taps = FC_PATCH * FC_PATCH;
+    if (rows) packing->taps = fc_product(w->size[3], FC_PATCH);
     packing->depth = fc_product(packing->channels, packing->taps);
     packing->vectors = fc_ceil_div(packing->filters, packing->lanes);
     packing->panels = fc_ceil_div(packing->vectors, packing->widest);
@@ -168,6 +175,28 @@ static void pack_winograd(const struct pack_plan *plan, const char *src, char *d
         }
 }
 
+/* U = G g for each column of the filter, rows [channel][column][xi]. */
+static void pack_rows(const struct pack_plan *plan, const char *src, char *dst, int64_t filters,
+                      int64_t width) {
+    const struct fc_packing *p = &plan->packing;
+    int64_t dtype = plan->weight.dtype;
+    for (int64_t c = 0; c < p->channels; c++)
+        for (int64_t s = 0; s < plan->weight.size[3]; s++)
+            for (int64_t k = 0; k < filters; k++) {
+                double g[3], u[6];
+                for (int r = 0; r < 3; r++)
+                    g[r] = element(src + fc_offset(&plan->weight, k, c, r, s), dtype);
+                transform(g, u);
+                for (int xi = 0; xi < FC_PATCH; xi++) {
+                    int64_t at = row_of(p, s * FC_PATCH + xi, c) * width + k;
+                    if (dtype == FC_FLOAT32)
+                        ((float *)dst)[at] = (float)u[xi];
+                    else
+                        ((double *)dst)[at] = u[xi];
+                }
+            }
+}
+
 static void pack_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
     const struct pack_plan *plan = plan_;
     const struct fc_packing *p = &plan->packing;
@@ -185,6 +214,8 @@ static void pack_run(const void *plan_, const struct fc_run *run, int64_t i, int
         if (panel.filters < width) memset(dst, 0, (size_t)(width * p->depth * bytes));
         if (p->winograd)
             pack_winograd(plan, src, dst, panel.filters, width);
+        else if (p->rows)
+            pack_rows(plan, src, dst, panel.filters, width);
         else if (plan->contiguous && (p->channel_major || p->taps == 1))
             pack_transposed(plan, src, dst, panel.filters, width);
         else if (plan->block)

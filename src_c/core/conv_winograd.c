@@ -11,8 +11,6 @@
  */
 #include "core/conv.h"
 
-#define FC_TILE 4  /* output pixels along a side of a tile */
-#define FC_PATCH 6 /* input pixels */
 #define FC_XI (FC_PATCH * FC_PATCH)
 
 struct winograd_plan {

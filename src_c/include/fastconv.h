@@ -82,7 +82,9 @@ typedef enum fc_algorithm {
     FC_ALGORITHM_IM2COL = 2,        /* an explicit column matrix, then GEMM */
     FC_ALGORITHM_CHANNELS_LAST = 3, /* direct, vectors along the filters (implicit GEMM) */
     FC_ALGORITHM_PLANAR = 4,        /* direct, vectors along the pixels */
-    FC_ALGORITHM_WINOGRAD = 5       /* F(4x4, 3x3): 3x3 filters at stride and dilation 1 */
+    FC_ALGORITHM_WINOGRAD = 5,      /* F(4x4, 3x3): 3x3 filters at stride and dilation 1 */
+    FC_ALGORITHM_WINOGRAD_ROWS =
+        6 /* planar F(4, 3) along columns: three rows, stride 1, dilated in columns at most */
 } fc_algorithm;
 
 /* y[n][k][p][q] = act(bias[k] + sum over c, r, s of

@@ -21,4 +21,13 @@ typedef int64_t v64i __attribute__((vector_size(FC_VECTOR_BYTES)));
 typedef float v32u FC_VECTOR(4);
 typedef double v64u FC_VECTOR(8);
 
+/* Keeps a loaded vector in a register for its several uses: gcc would fold the load into each. */
+#if defined(__x86_64__)
+#define FC_PIN(v) __asm__("" : "+v"(v))
+#elif defined(__aarch64__)
+#define FC_PIN(v) __asm__("" : "+w"(v))
+#else
+#define FC_PIN(v) ((void)0)
+#endif
+
 #endif

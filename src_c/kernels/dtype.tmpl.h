@@ -36,6 +36,7 @@
 #include "kernels/reduction.tmpl.h"
 #include "kernels/unary.tmpl.h"
 #include "kernels/winograd.tmpl.h"
+#include "kernels/winograd_rows.tmpl.h"
 #include "kernels/table.tmpl.h"
 
 #undef FC_BITS

@@ -94,6 +94,48 @@ struct fc_winograd_output_args {
 };
 typedef void (*fc_winograd_output_fn)(const struct fc_winograd_output_args *args);
 
+/* winograd_rows_input: one tile row of F(4, 3) along columns.
+ * formula:   v[xi*xi_stride + l] = (B' d)[xi][l], d[i][l] = x[i*row_stride + l], zero for i outside
+ *            first .. last - 1; l < count
+ * layout:    contiguous rows
+ * alignment: none needed
+ * overrun:   none
+ * edges:     0 <= first <= last <= 6; the last vector is masked. */
+struct fc_winograd_rows_input_args {
+    const void *x;
+    ptrdiff_t row_stride;
+    int first, last;
+    ptrdiff_t count;
+    void *v;
+    ptrdiff_t xi_stride;
+};
+typedef void (*fc_winograd_rows_input_fn)(const struct fc_winograd_rows_input_args *args);
+
+/* winograd_rows: the planar microkernel for tiles of four output rows.
+ * formula:   y[i*ldy + j*row_stride + y_at[v] + l] = min(hi, max(lo, bias[i] + (A' m)[j])),
+ *            m[xi] = sum_t w[t][xi][i] * x[tap[t] + xi*xi_stride + x_at[v] + l],
+ *            j < rows, v < vectors, l < VL (l < tail in the last vector, if tail is not 0)
+ * layout:    x six transformed planes; w [taps][6][filters] packed; bias [filters]
+ * alignment: none needed
+ * overrun:   none
+ * edges:     1 <= filters <= rows_filters; 1 <= rows <= 4; sums run in the order of t; NaN passes
+ *            through lo and hi. */
+struct fc_winograd_rows_args {
+    const void *x;
+    const ptrdiff_t *tap;
+    ptrdiff_t taps, xi_stride;
+    const ptrdiff_t *x_at, *y_at;
+    ptrdiff_t vectors, tail;
+    const void *w;
+    const void *bias;
+    ptrdiff_t filters;
+    void *y;
+    ptrdiff_t ldy, row_stride;
+    int rows;
+    double lo, hi;
+};
+typedef void (*fc_winograd_rows_fn)(const struct fc_winograd_rows_args *args);
+
 /* copy2d: strided copy and transpose; packs inputs and weights, writes NCHW outputs.
  * formula:   dst[i*dst_i + j*dst_j] = src[i*src_i + j*src_j], i < rows, j < columns
  * layout:    any strides; fast where dst and src are contiguous in one axis each
@@ -253,8 +295,11 @@ struct fc_kernel_set {
     ptrdiff_t lanes;                                /* VL: elements in a vector */
     ptrdiff_t tile_vectors;                         /* widest filter panel, in vectors */
     ptrdiff_t tile_pixels[FC_MAX_TILE_VECTORS + 1]; /* pixels in a tile of so many vectors */
+    ptrdiff_t rows_filters;                         /* filters in a tile of winograd_rows */
     fc_gemm_fn gemm;
     fc_planar_fn planar;
+    fc_winograd_rows_input_fn winograd_rows_input;
+    fc_winograd_rows_fn winograd_rows;
     fc_winograd_input_fn winograd_input;
     fc_winograd_output_fn winograd_output;
     fc_copy2d_fn copy2d;

@@ -8,6 +8,9 @@
 #include "isa/fp_mode.h"
 #include "kernels/kernel_table.h"
 
+/* Filters in a tile of winograd_rows: six sums of two vectors each must fit the registers. */
+#define FC_ROWS_FILTERS (FC_TILE_VECTORS >= 3 ? 2 : 1)
+
 #define FC_PASTE4_(a, b, c, d) a##b##c##d
 #define FC_PASTE4(a, b, c, d) FC_PASTE4_(a, b, c, d)
 #define FC_NAME_OF(dtype, op) FC_PASTE4(dtype, op, __, FC_ISA)

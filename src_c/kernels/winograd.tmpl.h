@@ -94,10 +94,3 @@ static void FC_NAME(winograd_output)(const struct fc_winograd_output_args *args)
         }
     }
 }
-
-#undef FC_WINO_A
-#undef FC_WINO_B
-#undef FC_WINO_A2
-#undef FC_WINO_B2
-#undef FC_WINO_SUM
-#undef FC_WINO_PRODUCT

@@ -67,7 +67,9 @@ static struct conv_case draw(struct random *random) {
     if (random_range(random, 0, 5) == 0) { /* what Winograd's algorithm takes */
         c.r = c.s = 3;
         for (int a = 0; a < 2; a++) c.stride[a] = c.dilation[a] = 1;
-        c.algorithm = random_range(random, 0, 2) ? FC_ALGORITHM_WINOGRAD : FC_ALGORITHM_AUTO;
+        static const int64_t algorithms[] = {FC_ALGORITHM_AUTO, FC_ALGORITHM_WINOGRAD,
+                                             FC_ALGORITHM_WINOGRAD_ROWS};
+        c.algorithm = (int32_t)RANDOM_OF(random, algorithms);
     }
     int64_t tallest = (c.r - 1) * c.dilation[0] + 1, widest = (c.s - 1) * c.dilation[1] + 1;
     c.h = random_range(random, 1, 14) + (tallest > c.pad[0] ? tallest - c.pad[0] - 1 : 0);

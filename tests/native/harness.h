@@ -148,6 +148,7 @@ real smallest_normal(int32_t dtype); /* what is smaller may count as zero */
 real sum_bound(int32_t dtype, int64_t terms, real magnitude);
 /* The bound for a convolution by Winograd, bias and activation left out. */
 real winograd_bound(const struct scene *scene, const fc_conv2d_desc *d, const int64_t at[4]);
+real winograd_rows_bound(const struct scene *scene, const fc_conv2d_desc *d, const int64_t at[4]);
 /* act(x) for an x known up to its bound. */
 struct expected activated(int32_t dtype, int32_t activation, real alpha, struct expected x);
 

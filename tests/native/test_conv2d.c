@@ -111,10 +111,10 @@ static void empty(const struct setting *setting) {
 }
 
 /* Around the multiples of tiles of 4x4, of blocks of tiles, of vectors and of panels. */
-static void winograd(const struct setting *setting) {
+static void winograd(const struct setting *setting, int32_t algorithm) {
     for (int last = 0; last < 2; last++) {
         struct conv_case c = conv_plain(2, 3, 3, 3, 3, 3);
-        c.algorithm = FC_ALGORITHM_WINOGRAD;
+        c.algorithm = algorithm;
         c.x = c.y = last ? LAYOUT_NHWC : LAYOUT_NCHW;
         for (c.h = 3; c.h <= 11; c.h++)
             for (c.w = 3; c.w <= 11; c.w++) {
@@ -134,6 +134,13 @@ static void winograd(const struct setting *setting) {
         c.w = setting->small ? 40 : 140;
         conv_fit(&c, 0, 2);
         conv_check(&c, setting->dtype, 3);
+        if (algorithm != FC_ALGORITHM_WINOGRAD_ROWS) continue;
+        for (c.s = 1; c.s <= 5; c.s += 2)
+            for (c.dilation[1] = 1; c.dilation[1] <= 2; c.dilation[1]++)
+                for (c.w = 30; c.w <= 32; c.w++) {
+                    conv_fit(&c, 1, c.s / 2 * c.dilation[1]);
+                    conv_check(&c, setting->dtype, 3);
+                }
     }
 }
 
@@ -157,7 +164,8 @@ void suite_conv2d_edges(const struct setting *setting) {
     blocks(setting);
     padding(setting);
     empty(setting);
-    winograd(setting);
+    winograd(setting, FC_ALGORITHM_WINOGRAD);
+    winograd(setting, FC_ALGORITHM_WINOGRAD_ROWS);
     automatic(setting);
     suite_end();
 }
@@ -175,7 +183,7 @@ void suite_conv2d_values(const struct setting *setting) {
         struct conv_case c = conv_draw(&random, 3e4);
         c.x = i % 2 ? LAYOUT_NHWC : LAYOUT_NCHW;
         c.activation = i % 7;
-        if (c.algorithm == FC_ALGORITHM_WINOGRAD) c.algorithm = FC_ALGORITHM_AUTO;
+        if (c.algorithm >= FC_ALGORITHM_WINOGRAD) c.algorithm = FC_ALGORITHM_AUTO;
         uint64_t seed = random_bits(&random);
         case_begin("case %d: algorithm %d, activation %d", i, c.algorithm, c.activation);
         struct scene scene;

@@ -86,7 +86,8 @@ static void peak(const struct setting *setting) {
 
 void suite_isa(const struct setting *setting) {
     suite_begin("instruction set", setting);
-    for (int32_t algorithm = FC_ALGORITHM_AUTO; algorithm <= FC_ALGORITHM_WINOGRAD; algorithm++)
+    for (int32_t algorithm = FC_ALGORITHM_AUTO; algorithm <= FC_ALGORITHM_WINOGRAD_ROWS;
+         algorithm++)
         forced(setting, algorithm);
     names();
     denormals(setting);

@@ -109,6 +109,10 @@ static void convolutions(void) {
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = -1);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = 99);
     CONV2D(FC_OK, d.algorithm = FC_ALGORITHM_WINOGRAD);
+    CONV2D(FC_OK, d.algorithm = FC_ALGORITHM_WINOGRAD_ROWS; d.dilation[1] = 2);
+    CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD_ROWS; d.stride[1] = 2);
+    CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD_ROWS; d.dilation[0] = 2);
+    CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD_ROWS; d.weight.size[2] = 2);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD; d.stride[0] = 2);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD; d.dilation[1] = 2);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD; d.weight.size[3] = 2);

@@ -195,7 +195,8 @@ void suite_threads(const struct setting *setting) {
     for (int i = 0; i < (setting->small ? 8 : 80); i++) check_conv(&random, setting->dtype);
     check_others(setting->dtype, LAYOUT_NCHW);
     check_others(setting->dtype, LAYOUT_NHWC);
-    for (int32_t algorithm = FC_ALGORITHM_IM2COL; algorithm <= FC_ALGORITHM_WINOGRAD; algorithm++)
+    for (int32_t algorithm = FC_ALGORITHM_IM2COL; algorithm <= FC_ALGORITHM_WINOGRAD_ROWS;
+         algorithm++)
         check_concurrent(setting->dtype, algorithm, setting->small ? 2 : 25);
     for (int i = 0; i < (setting->small ? 1 : 10); i++) check_fork(setting->dtype);
     suite_end();
