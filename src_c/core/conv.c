@@ -108,14 +108,27 @@ static fc_status add_im2col_steps(struct fc_program *program, const fc_conv2d_de
     return FC_OK;
 }
 
+/* A strided 1x1 convolution is a dense one of every second (third ...) pixel. */
+static fc_conv2d_desc without_skipped_pixels(const fc_conv2d_desc *desc) {
+    fc_conv2d_desc d = *desc;
+    for (int a = 0; a < 2; a++)
+        if (d.weight.size[2 + a] == 1 && d.pad[a] == 0 && d.stride[a] > 1 &&
+            fc_extent(desc, a, d.y.size[2 + a]) <= d.x.size[2 + a]) {
+            d.x.size[2 + a] = d.y.size[2 + a];
+            d.x.stride[2 + a] *= d.stride[a];
+            d.stride[a] = 1;
+        }
+    return d;
+}
+
 fc_status fc_program_add_conv2d(struct fc_program *program, const fc_conv2d_desc *desc) {
     fc_status status = check(desc);
     if (status) return status;
     if (fc_count(&desc->y) == 0) return FC_OK;
-    fc_conv2d_desc d = *desc;
+    fc_conv2d_desc d = without_skipped_pixels(desc);
     const struct fc_kernel_set *kernels = program->kernels->set[d.x.dtype];
     struct fc_packing packing;
-    d.algorithm = fc_choose_algorithm(desc, kernels, desc->weight_is_packed);
+    d.algorithm = fc_choose_algorithm(&d, kernels, d.weight_is_packed);
     fc_packing_plan(&packing, &d, kernels, d.algorithm);
     if (packing.bytes < 0) return FC_ERROR_OVERFLOW;
     if (!d.weight_is_packed) {
@@ -153,8 +166,9 @@ fc_status fc_conv2d_packing(const struct fc_program *program, const fc_conv2d_de
     if (status) return status;
     struct fc_packing packing;
     const struct fc_kernel_set *kernels = program->kernels->set[desc->x.dtype];
-    *algorithm = fc_choose_algorithm(desc, kernels, 1);
-    fc_packing_plan(&packing, desc, kernels, *algorithm);
+    fc_conv2d_desc d = without_skipped_pixels(desc);
+    *algorithm = fc_choose_algorithm(&d, kernels, 1);
+    fc_packing_plan(&packing, &d, kernels, *algorithm);
     *packed_bytes = packing.bytes;
     return packing.bytes < 0 ? FC_ERROR_OVERFLOW : FC_OK;
 }

@@ -50,25 +50,45 @@ void fc_strip_plan(struct fc_strip *strip, const struct fc_kernel_set *kernels, 
     strip->total_bytes = fc_product(fc_product(rows, strip->row_stride), bytes);
 }
 
+/* Zeros where the strip sticks out of the image: input rows and columns inside are given. */
+static void clear_border(const struct fc_strip *strip, char *to, const int64_t row[2],
+                         const int64_t column[2], int64_t rows, int64_t columns) {
+    int64_t pixel = strip->pixel_stride * strip->bytes;
+    for (int64_t i = 0; i < rows; i++, to += strip->row_stride * strip->bytes) {
+        int64_t left = i >= row[0] && i < row[1] ? column[0] : columns;
+        memset(to, 0, (size_t)(left * pixel));
+        if (left < columns)
+            memset(to + column[1] * pixel, 0, (size_t)((columns - column[1]) * pixel));
+    }
+}
+
 void fc_gather_strip(const struct fc_strip *strip, const struct fc_run *run, const fc_tensor *x,
                      int64_t n, int64_t c, int64_t h, int64_t w, int64_t rows, int64_t columns,
                      int fresh) {
     int64_t row[2], column[2];
     fc_inside(x->size[2], 1, h, rows, &row[0], &row[1]);
     fc_inside(x->size[3], 1, w, columns, &column[0], &column[1]);
-    if (fresh) memset(run->scratch, 0, (size_t)strip->total_bytes);
-    for (int64_t i = row[0]; i < row[1]; i++) {
-        int64_t to = i * strip->row_stride + column[0] * strip->pixel_stride;
-        struct fc_copy2d_args copy = {
-            .src = fc_at(run, x) + fc_offset(x, n, c, h + i, w + column[0]),
-            .src_i = x->stride[1],
-            .src_j = x->stride[3],
-            .dst = run->scratch + to * strip->bytes,
-            .dst_i = 1,
-            .dst_j = strip->pixel_stride,
-            .rows = strip->channels,
-            .columns = column[1] - column[0],
-        };
-        strip->kernels->copy2d(&copy);
+    if (fresh) clear_border(strip, run->scratch, row, column, rows, columns);
+    int64_t lines = row[1] - row[0], line = column[1] - column[0];
+    if (line * x->stride[3] == x->stride[2] && line * strip->pixel_stride == strip->row_stride) {
+        line *= lines; /* whole rows follow each other in both */
+        lines = 1;
     }
+    /* a vector of channels at a time: so many planes are read from end to end */
+    int64_t slab = x->stride[1] == 1 ? strip->channels : strip->kernels->lanes;
+    for (int64_t k = 0; k < strip->channels; k += slab)
+        for (int64_t i = 0; i < lines; i++) {
+            int64_t to = (row[0] + i) * strip->row_stride + column[0] * strip->pixel_stride + k;
+            struct fc_copy2d_args copy = {
+                .src = fc_at(run, x) + fc_offset(x, n, c + k, h + row[0] + i, w + column[0]),
+                .src_i = x->stride[1],
+                .src_j = x->stride[3],
+                .dst = run->scratch + to * strip->bytes,
+                .dst_i = 1,
+                .dst_j = strip->pixel_stride,
+                .rows = fc_min(slab, strip->channels - k),
+                .columns = line,
+            };
+            strip->kernels->copy2d(&copy);
+        }
 }

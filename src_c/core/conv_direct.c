@@ -12,6 +12,8 @@
  */
 #include "core/conv.h"
 
+/* Pixels whose results wait in L1 for being transposed: whole tiles of 6 and 8 pixels, and whole
+ * vectors of 16, so that the lines of y are not split between two chunks. */
 #define FC_CHUNK_PIXELS 96
 
 struct direct_plan {
@@ -117,13 +119,10 @@ static void run_panel(const struct direct_plan *plan, const struct fc_run *run,
     /* where rows of y follow each other at the pixel stride, a chunk may straddle them */
     int straddle = b->size[1] == y->size[3] && y->stride[2] == y->size[3] * y->stride[3];
     int64_t line = straddle ? pixels : b->size[1];
-    int64_t chunks = fc_ceil_div(line, FC_CHUNK_PIXELS);
     for (int64_t start = 0; start < pixels; start += line)
-        for (int64_t c = 0; c < chunks; c++) {
-            int64_t begin, end;
-            fc_share(line, c, chunks, &begin, &end);
-            run_pixels(plan, run, work, &panel, start + begin, end - begin, packed);
-        }
+        for (int64_t i = 0; i < line; i += FC_CHUNK_PIXELS)
+            run_pixels(plan, run, work, &panel, start + i, fc_min(FC_CHUNK_PIXELS, line - i),
+                       packed);
 }
 
 static void direct_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
@@ -140,14 +139,10 @@ static void direct_run(const void *plan_, const struct fc_run *run, int64_t i, i
 
 /* ---- planning ---- */
 
-/* Blocks as large as lets the strip share L2 with the panel of weights that streams past it. */
+/* Blocks whose strip leaves half of L2 to the weights that stream past it. */
 static void plan_blocks(struct direct_plan *plan) {
     const fc_conv2d_desc *d = &plan->desc;
-    int64_t l2 = fc_l2_bytes();
-    int64_t panel = plan->packing.depth *
-                    fc_min(plan->packing.vectors, plan->kernels->tile_vectors) *
-                    plan->packing.lanes * plan->bytes;
-    int64_t budget = fc_max(l2 / 4, fc_min(l2 / 2, l2 * 7 / 8 - panel));
+    int64_t budget = fc_l2_bytes() / 2;
     int64_t pixel_bytes = plan->packing.channels * plan->bytes;
     int64_t p = d->y.size[2], q = d->y.size[3], strip;
     while ((strip = fc_strip_bytes(d, q, pixel_bytes)) < 0 || (q > 16 && strip > budget))

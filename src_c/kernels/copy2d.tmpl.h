@@ -10,13 +10,22 @@ FC_INLINE void V_(store_some)(T *p, V v, ptrdiff_t n) {
         V_(storen)(p, v, n);
 }
 
-/* dst[i + j*dst_j] = src[i*src_i + j] for one block of rows x columns <= VL x VL */
+/* n <= VL elements, every second from p: reads the first 2n - 1 and no more. */
+FC_INLINE V V_(load_every_second)(const T *p, ptrdiff_t n) {
+    ptrdiff_t needed = 2 * n - 1;
+    V low = V_(load_some)(p, needed);
+    return V_(even)(low, needed > VL ? V_(loadn)(p + VL, needed - VL) : low);
+}
+
+/* dst[i + j*dst_j] = src[i*src_i + j*step] for one block of rows x columns <= VL x VL, step 1 or 2 */
 FC_INLINE void FC_NAME(transpose_block)(const T *src, ptrdiff_t src_i, T *dst, ptrdiff_t dst_j,
-                                        ptrdiff_t rows, ptrdiff_t columns) {
+                                        ptrdiff_t rows, ptrdiff_t columns, const int step) {
     V a[FC_VECTOR_BYTES / sizeof(T)], b[FC_VECTOR_BYTES / sizeof(T)];
 #pragma GCC unroll 16
     for (ptrdiff_t i = 0; i < VL; i++)
-        a[i] = i < rows ? V_(load_some)(src + i * src_i, columns) : V_(set1)(0);
+        a[i] = i >= rows   ? V_(set1)(0)
+               : step == 2 ? V_(load_every_second)(src + i * src_i, columns)
+                           : V_(load_some)(src + i * src_i, columns);
     for (ptrdiff_t stage = VL; stage > 1; stage /= 2) {
 #pragma GCC unroll 8
         for (ptrdiff_t i = 0; i < VL / 2; i++) {
@@ -31,35 +40,51 @@ FC_INLINE void FC_NAME(transpose_block)(const T *src, ptrdiff_t src_i, T *dst, p
         if (j < columns) V_(store_some)(dst + j * dst_j, a[j], rows);
 }
 
+/* Whole blocks have no branches; of the others one side is often whole. */
+FC_INLINE void FC_NAME(transpose_any)(const T *src, ptrdiff_t src_i, T *dst, ptrdiff_t dst_j,
+                                      ptrdiff_t rows, ptrdiff_t columns, const int step) {
+    if (rows >= VL && columns >= VL)
+        FC_NAME(transpose_block)(src, src_i, dst, dst_j, VL, VL, step);
+    else if (rows >= VL)
+        FC_NAME(transpose_block)(src, src_i, dst, dst_j, VL, columns, step);
+    else
+        FC_NAME(transpose_block)(src, src_i, dst, dst_j, rows, columns < VL ? columns : VL, step);
+}
+
+/* The side whose lines lie farther apart is the one that is not in cache: go along its lines. */
+FC_INLINE void FC_NAME(transpose_step)(const T *src, ptrdiff_t src_i, T *dst, ptrdiff_t dst_j,
+                                       ptrdiff_t rows, ptrdiff_t columns, const int step) {
+    int down = dst_j > src_i;
+    ptrdiff_t blocks_i = (rows + VL - 1) / VL, blocks_j = (columns + VL - 1) / VL;
+    for (ptrdiff_t b = 0; b < blocks_i * blocks_j; b++) {
+        ptrdiff_t i = (down ? b % blocks_i : b / blocks_j) * VL;
+        ptrdiff_t j = (down ? b / blocks_i : b % blocks_j) * VL;
+        FC_NAME(transpose_any)(src + i * src_i + j * step, src_i, dst + i + j * dst_j, dst_j,
+                               rows - i, columns - j, step);
+    }
+}
+
 static void FC_NAME(transpose)(const T *src, ptrdiff_t src_i, T *dst, ptrdiff_t dst_j,
                                ptrdiff_t rows, ptrdiff_t columns) {
-    for (ptrdiff_t i = 0; i < rows; i += VL) {
-        ptrdiff_t m = rows - i < VL ? rows - i : VL;
-        ptrdiff_t j = 0;
-        if (m == VL)
-            for (; j + VL <= columns; j += VL)
-                FC_NAME(transpose_block)(src + i * src_i + j, src_i, dst + i + j * dst_j, dst_j, VL,
-                                         VL);
-        for (; j < columns; j += VL)
-            FC_NAME(transpose_block)(src + i * src_i + j, src_i, dst + i + j * dst_j, dst_j, m,
-                                     columns - j < VL ? columns - j : VL);
-    }
+    FC_NAME(transpose_step)(src, src_i, dst, dst_j, rows, columns, 1);
+}
+
+static void FC_NAME(transpose_every_second)(const T *src, ptrdiff_t src_i, T *dst, ptrdiff_t dst_j,
+                                            ptrdiff_t rows, ptrdiff_t columns) {
+    FC_NAME(transpose_step)(src, src_i, dst, dst_j, rows, columns, 2);
 }
 
 static void FC_NAME(copy_rows)(const T *src, ptrdiff_t src_i, T *dst, ptrdiff_t dst_i,
                                ptrdiff_t rows, ptrdiff_t columns) {
+    if (src_i == columns && dst_i == columns) { /* rows that follow each other are one */
+        columns *= rows;
+        rows = 1;
+    }
     for (ptrdiff_t i = 0; i < rows; i++, src += src_i, dst += dst_i) {
         ptrdiff_t j = 0;
         for (; j + VL <= columns; j += VL) V_(store)(dst + j, V_(load)(src + j));
         if (j < columns) V_(storen)(dst + j, V_(loadn)(src + j, columns - j), columns - j);
     }
-}
-
-/* n <= VL elements, every second from p: reads the first 2n - 1 and no more. */
-FC_INLINE V V_(load_every_second)(const T *p, ptrdiff_t n) {
-    ptrdiff_t needed = 2 * n - 1;
-    V low = V_(load_some)(p, needed);
-    return V_(even)(low, needed > VL ? V_(loadn)(p + VL, needed - VL) : low);
 }
 
 static void FC_NAME(copy_every_second)(const T *src, ptrdiff_t src_i, T *dst, ptrdiff_t dst_i,
@@ -82,6 +107,8 @@ static void FC_NAME(copy2d)(const struct fc_copy2d_args *a) {
         FC_NAME(transpose)(src, a->src_i, dst, a->dst_j, a->rows, a->columns);
     } else if (a->src_i == 1 && a->dst_j == 1) {
         FC_NAME(transpose)(src, a->src_j, dst, a->dst_i, a->columns, a->rows);
+    } else if (a->src_j == 2 && a->dst_i == 1) {
+        FC_NAME(transpose_every_second)(src, a->src_i, dst, a->dst_j, a->rows, a->columns);
     } else if (a->src_j == 2 && a->dst_j == 1) {
         FC_NAME(copy_every_second)(src, a->src_i, dst, a->dst_i, a->rows, a->columns);
     } else {

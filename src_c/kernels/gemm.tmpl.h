@@ -24,17 +24,21 @@ FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, cons
 #pragma GCC unroll 8
         for (int i = 0; i < pixels; i++) acc[i][v] = V_(load)(bias + v * VL);
 
-    for (ptrdiff_t t = 0; t < a->runs; t++) {
-        const T *p[FC_MAX_TILE_PIXELS];
+    ptrdiff_t at[FC_MAX_TILE_PIXELS];
 #pragma GCC unroll 8
-        for (int i = 0; i < pixels; i++) p[i] = x + pixel[i] + a->run[t];
-        for (ptrdiff_t j = 0; j < a->run_length; j++, w += vectors * VL) {
+    for (int i = 0; i < pixels; i++) at[i] = pixel[i];
+    const ptrdiff_t *run = a->run, *end = run + a->runs;
+    for (; run < end; run++) {
+        const T *p = x + *run;
+        for (const T *last = p + a->run_length; p < last; p++, w += vectors * VL) {
+            /* one pointer and an index a pixel: nothing to set up for a run */
+            __asm__("" : "+r"(p));
             V row[FC_MAX_TILE_VECTORS];
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++) row[v] = V_(load)(w + v * VL);
 #pragma GCC unroll 8
             for (int i = 0; i < pixels; i++) {
-                V xi = V_(set1)(p[i][j]);
+                V xi = V_(set1)(p[at[i]]);
 #pragma GCC unroll 4
                 for (int v = 0; v < vectors; v++) acc[i][v] = V_(fma)(xi, row[v], acc[i][v]);
             }

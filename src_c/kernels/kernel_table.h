@@ -138,7 +138,8 @@ typedef void (*fc_winograd_rows_fn)(const struct fc_winograd_rows_args *args);
 
 /* copy2d: strided copy and transpose; packs inputs and weights, writes NCHW outputs.
  * formula:   dst[i*dst_i + j*dst_j] = src[i*src_i + j*src_j], i < rows, j < columns
- * layout:    any strides; fast where dst and src are contiguous in one axis each
+ * layout:    any strides; fast where dst is contiguous in one axis, and src in one axis or at every
+ *            second column
  * alignment: none needed
  * overrun:   none
  * edges:     tails of blocks are masked. */
