@@ -102,8 +102,8 @@ def set_algorithm(name: str) -> None:
     ----------
     name : {"auto", "direct", "channels_last", "planar", "winograd", "winograd_rows", "im2col"}
         "auto" lets the planner choose by the shape of one image. "winograd" (3x3
-        filters at stride and dilation 1) and "winograd_rows" (filters of 3 rows at stride 1) are used
-        where they fit.
+        filters at stride and dilation 1) and "winograd_rows" (filters of 3 rows at stride 1) are
+        used where they fit.
 
     Raises
     ------
