@@ -106,10 +106,11 @@ def _conv_plan(
     return ConvPlan(run, pack, (run.isa, chosen, geometry["groups"]), size)
 
 
-def _bias_view(key: Key | None, filters: int, x: View) -> View | None:
+def bias_view(key: Key | None, filters: int, x_key: Key) -> View | None:
+    """Check a bias and view it as programs take it."""
     if key is None:
         return None
-    check_same_dtype(key, "bias", x.key, "input")
+    check_same_dtype(key, "bias", x_key, "input")
     if key[1] != (filters,):
         raise ShapeError(f"bias: expected shape ({filters},), one for each filter, got {key[1]}")
     return View(key, (filters, 1, 1, 1), (key[2][0], 0, 0, 0))
@@ -160,7 +161,7 @@ def conv2d(
     return _conv_plan(
         x,
         View(w_key, w_shape, w_key[2]),  # type: ignore[arg-type]
-        _bias_view(b_key, filters, x),
+        bias_view(b_key, filters, x_key),
         y,
         stride=strides,
         pad=(pads[0][0], pads[1][0]),
@@ -187,7 +188,7 @@ def linear(
     return _conv_plan(
         x,
         weight,
-        _bias_view(b_key, outputs, x),
+        bias_view(b_key, outputs, x_key),
         y,
         stride=(1, 1),
         pad=(0, 0),

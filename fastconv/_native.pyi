@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 Key = tuple[int, tuple[int, ...], tuple[int, ...]]
 Tensor = tuple[int, int, int, tuple[int, int, int, int], tuple[int, int, int, int]]
+Volume = tuple[Any, ...]
 Pair = tuple[int, int]
 
 thread_context: ContextVar[int]
@@ -93,6 +94,48 @@ class Program(Steps):
         pad: Pair,
         dilation: Pair,
         groups: int,
+        algorithm: int,
+    ) -> tuple[int, int]: ...
+    def add_conv3d(
+        self,
+        x: Volume,
+        weight: Volume,
+        bias: Tensor | None,
+        y: Volume,
+        *,
+        stride: tuple[int, ...],
+        pad: tuple[int, ...],
+        dilation: tuple[int, ...],
+        groups: int,
+        transposed: bool,
+        activation: int = ...,
+        alpha: float = ...,
+        algorithm: int = ...,
+        packed: bool = ...,
+    ) -> None: ...
+    def add_conv3d_pack(
+        self,
+        weight: Volume,
+        bias: Tensor | None,
+        slot: int,
+        *,
+        stride: tuple[int, ...],
+        dilation: tuple[int, ...],
+        groups: int,
+        transposed: bool,
+        algorithm: int,
+    ) -> None: ...
+    def conv3d_packing(
+        self,
+        x: Volume,
+        weight: Volume,
+        y: Volume,
+        *,
+        stride: tuple[int, ...],
+        pad: tuple[int, ...],
+        dilation: tuple[int, ...],
+        groups: int,
+        transposed: bool,
         algorithm: int,
     ) -> tuple[int, int]: ...
     def add_pool2d(

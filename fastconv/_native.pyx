@@ -206,6 +206,70 @@ cdef class Program(Steps):
         check(fc_conv2d_packing(self.program, &d, &chosen, &count))
         return chosen, count
 
+    cdef int volume(self, tuple description, fc_volume *v) except -1:
+        cdef int a
+        cdef int64_t itemsize
+        slot, typenum, offset, size, stride = description
+        v.slot = slot
+        v.dtype = dtype_of(typenum)
+        itemsize = cnp.PyArray_DescrFromType(typenum).itemsize
+        v.offset_bytes = offset
+        for a in range(5):
+            v.size[a] = size[a]
+            v.stride[a] = stride[a] // itemsize
+        return 0
+
+    cdef int fill_conv3d(self, fc_conv3d_desc *d, weight, bias, stride, dilation, groups,
+                         transposed, algorithm) except -1:
+        cdef int a
+        memset(d, 0, sizeof(d[0]))
+        self.volume(weight, &d.weight)
+        self.tensor(bias, &d.bias)
+        for a in range(3):
+            d.stride[a] = stride[a]
+            d.dilation[a] = dilation[a]
+        d.groups = groups
+        d.transposed = transposed
+        d.algorithm = algorithm
+        return 0
+
+    def add_conv3d(self, x, weight, bias, y, *, stride, pad, dilation, groups, transposed,
+                   activation=0, alpha=0.0, algorithm=0, packed=False):
+        """Append a convolution of volumes, or its transpose (fc_conv3d_desc in fastconv.h)."""
+        cdef fc_conv3d_desc d
+        cdef int a
+        self.fill_conv3d(&d, weight, bias, stride, dilation, groups, transposed, algorithm)
+        self.volume(x, &d.x)
+        self.volume(y, &d.y)
+        for a in range(3):
+            d.pad[a] = pad[a]
+        d.activation = activation
+        d.alpha = alpha
+        d.weight_is_packed = packed
+        check(fc_program_add_conv3d(self.program, &d))
+
+    def add_conv3d_pack(self, weight, bias, int slot, *, stride, dilation, groups, transposed,
+                        algorithm):
+        """Append the packing of such a convolution's weight and bias into a slot."""
+        cdef fc_conv3d_desc d
+        self.fill_conv3d(&d, weight, bias, stride, dilation, groups, transposed, algorithm)
+        check(fc_program_add_conv3d_pack(self.program, &d, slot, 0))
+
+    def conv3d_packing(self, x, weight, y, *, stride, pad, dilation, groups, transposed,
+                       algorithm):
+        """Algorithm that such a convolution would use, and the bytes of its packed weights."""
+        cdef fc_conv3d_desc d
+        cdef int32_t chosen
+        cdef int64_t count
+        cdef int a
+        self.fill_conv3d(&d, weight, None, stride, dilation, groups, transposed, algorithm)
+        self.volume(x, &d.x)
+        self.volume(y, &d.y)
+        for a in range(3):
+            d.pad[a] = pad[a]
+        check(fc_conv3d_packing(self.program, &d, &chosen, &count))
+        return chosen, count
+
     def add_pool2d(self, x, y, indices, *, kernel, stride, pad, dilation=(1, 1), average=False,
                    divisor_override=0, count_include_pad=True):
         """Append a pool (fc_pool2d_desc in fastconv.h); pad is (top, left, bottom, right)."""

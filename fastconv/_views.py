@@ -98,6 +98,18 @@ class View(NamedTuple):
         return slot, self.key[0], 0, self.size, self.stride
 
 
+class Volume(NamedTuple):
+    """An array seen through five axes: (N, C, D, H, W), whatever its layout."""
+
+    key: Key
+    size: tuple[int, int, int, int, int]
+    stride: tuple[int, int, int, int, int]
+
+    def at(self, slot: int) -> tuple[Any, ...]:
+        """The view as programs take it."""
+        return slot, self.key[0], 0, self.size, self.stride
+
+
 def image(key: Key, name: str, data_format: str, *, nonempty: bool = True) -> View:
     """View of an (N, C, H, W) or (C, H, W) array; channels last with data_format="NHWC"."""
     _, shape, strides = key

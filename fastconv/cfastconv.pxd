@@ -25,6 +25,21 @@ cdef extern from "fastconv.h" nogil:
         int64_t groups
         int32_t activation, algorithm, weight_is_packed
         double alpha
+    ctypedef struct fc_volume:
+        int32_t slot
+        int32_t dtype
+        int64_t offset_bytes
+        int64_t size[5]
+        int64_t stride[5]
+    ctypedef struct fc_conv3d_desc:
+        fc_volume x, weight, y
+        fc_tensor bias
+        int64_t stride[3]
+        int64_t pad[3]
+        int64_t dilation[3]
+        int64_t groups
+        int32_t activation, algorithm, weight_is_packed, transposed
+        double alpha
     ctypedef struct fc_pool2d_desc:
         fc_tensor x, y, indices
         int64_t kernel[2]
@@ -91,6 +106,11 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_program_add_conv2d_pack(fc_program *program, const fc_conv2d_desc *desc,
                                          int32_t slot, int64_t offset_bytes)
     fc_status fc_conv2d_packing(const fc_program *program, const fc_conv2d_desc *desc,
+                                int32_t *algorithm, int64_t *packed_bytes)
+    fc_status fc_program_add_conv3d(fc_program *program, const fc_conv3d_desc *desc)
+    fc_status fc_program_add_conv3d_pack(fc_program *program, const fc_conv3d_desc *desc,
+                                         int32_t slot, int64_t offset_bytes)
+    fc_status fc_conv3d_packing(const fc_program *program, const fc_conv3d_desc *desc,
                                 int32_t *algorithm, int64_t *packed_bytes)
     fc_status fc_program_add_pool2d(fc_program *program, const fc_pool2d_desc *desc)
     fc_status fc_program_add_unfold(fc_program *program, const fc_columns_desc *desc)

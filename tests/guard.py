@@ -17,6 +17,9 @@ import numpy as np
 import reference as ref
 from cases import CONVS, DTYPES, FILTERS, NETWORKS, PIXELS, POOLS, ConvCase, PoolCase, exact
 from reference import Array
+from volume_cases import CASES as VOLUMES
+from volume_cases import exact as volume_exact
+from volume_cases import numbers as volume_numbers
 
 import fastconv
 from fastconv import functional, runtime
@@ -277,6 +280,22 @@ def dense(isa: str, dtype: str, side: str) -> None:
         same(y, ref.locally_connected2d(x, w, kernel_size=3))
 
 
+def volumes(isa: str, dtype: str, side: str) -> None:
+    """Every case of conv1d, conv3d and the transposed convolutions."""
+    for name, (operator, *_, options) in VOLUMES.items():
+        x, w, b = volume_numbers(name, dtype)
+        if not x.size:
+            continue
+        expected = volume_exact(name)
+        for algorithm in ("channels_last", "planar"):
+            announce(isa, dtype, side, name, algorithm)
+            guarded.reset()
+            out = guarded.empty(expected.shape, dtype, side)
+            given = [guarded.copy(a, side) for a in (x, w, b)]
+            getattr(functional, operator)(*given, **options, algorithm=algorithm, out=out)
+            same(out, expected)
+
+
 def overrun(isa: str, dtype: str, side: str) -> None:
     """Read one element too far, on purpose: the page must kill this process."""
     array = guarded.copy(np.ones(5, dtype), side)
@@ -286,7 +305,7 @@ def overrun(isa: str, dtype: str, side: str) -> None:
 
 
 FAMILIES: dict[str, Callable[[str, str, str], None]] = {
-    f.__name__: f for f in (conv2d, tiles, pools, views, integers, columns, dense, overrun)
+    f.__name__: f for f in (conv2d, tiles, pools, views, integers, columns, dense, volumes, overrun)
 }
 
 

@@ -27,6 +27,37 @@ SIGNATURES: dict[str, tuple[dict[str, Any], set[str]]] = {
         },
         {"data_format", "activation", "out", "strict", "algorithm", "num_threads"},
     ),
+    **dict.fromkeys(
+        ("conv1d", "conv3d"),
+        (
+            {
+                "input": EMPTY,
+                "weight": EMPTY,
+                "bias": None,
+                "stride": 1,
+                "padding": 0,
+                "dilation": 1,
+                "groups": 1,
+            },
+            {"data_format", "activation", "out", "strict", "algorithm", "num_threads"},
+        ),
+    ),
+    **dict.fromkeys(
+        ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+        (
+            {
+                "input": EMPTY,
+                "weight": EMPTY,
+                "bias": None,
+                "stride": 1,
+                "padding": 0,
+                "output_padding": 0,
+                "groups": 1,
+                "dilation": 1,
+            },
+            {"data_format", "activation", "out", "algorithm", "num_threads"},
+        ),
+    ),
     "max_pool2d": (
         {
             "input": EMPTY,

@@ -24,10 +24,10 @@ pytestmark = pytest.mark.skipif(not SOURCES.is_dir(), reason="needs a checkout, 
 # A module may import its own layer and those below it.
 LAYERS = (
     ("errors", "_cgroup"),
-    ("shapes", "_fits"),
+    ("shapes", "_fits", "_axes"),
     ("_native", "_views"),
     ("_arguments", "runtime"),
-    ("_conv_plans", "_plans"),
+    ("_conv_plans", "_volume_plans", "_plans"),
     ("functional",),
     ("nn",),
     ("graph",),

@@ -14,19 +14,33 @@ dtypes and arguments of the wrong kind, ``ValueError`` for words that are not am
 """
 
 from .._conv_plans import ACTIVATIONS
+from .._volume_plans import DATA_FORMATS
 from ..runtime import ALGORITHMS
 from .columns import col2im, fold, im2col, unfold
 from .convolution import PackedWeights, conv2d, locally_connected2d
 from .dense import flatten, linear, relu, softmax
 from .pooling import avg_pool2d, max_pool2d
+from .volumes import (
+    conv1d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 
 __all__ = [
     "ACTIVATIONS",
     "ALGORITHMS",
+    "DATA_FORMATS",
     "PackedWeights",
     "avg_pool2d",
     "col2im",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "flatten",
     "fold",
     "im2col",

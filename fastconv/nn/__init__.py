@@ -6,6 +6,8 @@ parameter.py   Parameter: read-only arrays that cannot go stale
 checks.py      checks of arguments
 volume.py      VolumeLayer: what layers on (N, C, H, W) volumes share
 conv.py        Conv2d, LocallyConnected2d
+volumes.py     Conv1d, Conv3d
+transposed.py  ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 pooling.py     MaxPool2d, AvgPool2d
 elementwise.py ReLU, Softmax
 dense.py       Linear, Flatten
@@ -22,11 +24,18 @@ from .module import IncompatibleKeys, Module
 from .parameter import Parameter
 from .pooling import AvgPool2d, MaxPool2d
 from .summary import summary
+from .transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .volume import VolumeLayer
+from .volumes import Conv1d, Conv3d
 
 __all__ = [
     "AvgPool2d",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "Flatten",
     "IncompatibleKeys",
     "Linear",

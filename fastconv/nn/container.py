@@ -11,15 +11,20 @@ from .conv import Conv2d
 from .dense import Flatten, Linear
 from .elementwise import ReLU
 from .module import Module
+from .transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .volume import VolumeLayer
+from .volumes import Conv1d, Conv3d
 
 __all__ = ["Sequential"]
+
+#: Layers that run a following ReLU themselves. Exact types: a subclass may compute something else.
+FUSING = (Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Linear)
 
 
 class Sequential(Module):
     """Layers that run one after another.
 
-    A `ReLU` after a `Conv2d` or `Linear` runs within that layer, with the same bits as alone.
+    A `ReLU` after a convolution or `Linear` runs within that layer, with the same bits as alone.
 
     A single volume, given without the batch axis to a network with a later ``Flatten()``, is
     run as a batch of one: `Flatten` leaves the first axis alone, which has to be the batch.
@@ -172,12 +177,9 @@ def _add_place(error: ShapeError, name: str) -> None:
 
 
 def _fuses(layer: Module, following: Module) -> bool:
-    # Exact types: a subclass may compute something else.
-    return (
-        type(following) is ReLU
-        and (type(layer) is Conv2d or type(layer) is Linear)
-        and layer.activation is None
-    )
+    if type(following) is not ReLU or type(layer) not in FUSING:
+        return False
+    return getattr(layer, "activation", None) is None
 
 
 def _run_with_relu(layer: Any, value: Any) -> Any:

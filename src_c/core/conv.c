@@ -34,9 +34,7 @@ static fc_status check(const fc_conv2d_desc *d) {
     if (x->size[1] % d->groups || w->size[1] != x->size[1] / d->groups ||
         y->size[1] != w->size[0] || y->size[0] != x->size[0])
         return FC_ERROR_SHAPE;
-    if ((d->algorithm == FC_ALGORITHM_WINOGRAD && !fc_winograd_fits(d)) ||
-        (d->algorithm == FC_ALGORITHM_WINOGRAD_ROWS && !fc_winograd_rows_fits(d)))
-        return FC_ERROR_UNSUPPORTED;
+    if (!fc_algorithm_fits(d)) return FC_ERROR_UNSUPPORTED;
     return fc_check_window(w->size + 2, d->stride, d->dilation, d->pad, x, y->size[2], y->size[3]);
 }
 

@@ -43,6 +43,8 @@ int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *
 /* Whether F(4x4, 3x3), or F(4, 3) along columns, can compute this at all. */
 int fc_winograd_fits(const fc_conv2d_desc *desc);
 int fc_winograd_rows_fits(const fc_conv2d_desc *desc);
+/* Whether desc->algorithm can. Sizes of x and y are not looked at. */
+int fc_algorithm_fits(const fc_conv2d_desc *desc);
 
 #define FC_TILE 4  /* output pixels along a side of a Winograd tile */
 #define FC_PATCH 6 /* input pixels */

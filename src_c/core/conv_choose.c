@@ -100,6 +100,11 @@ int fc_winograd_rows_fits(const fc_conv2d_desc *d) {
     return d->weight.size[2] == 3 && d->stride[0] == 1 && d->stride[1] == 1 && d->dilation[0] == 1;
 }
 
+int fc_algorithm_fits(const fc_conv2d_desc *d) {
+    if (d->algorithm == FC_ALGORITHM_WINOGRAD) return fc_winograd_fits(d);
+    return d->algorithm != FC_ALGORITHM_WINOGRAD_ROWS || fc_winograd_rows_fits(d);
+}
+
 int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels, int packed) {
     if (d->algorithm != FC_ALGORITHM_AUTO && d->algorithm != FC_ALGORITHM_DIRECT)
         return d->algorithm;

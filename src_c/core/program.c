@@ -91,25 +91,31 @@ int64_t fc_program_reserve(struct fc_program *program, int64_t bytes) {
     return offset;
 }
 
-fc_status fc_check_tensor(const fc_tensor *t) {
-    if (t->slot < 0 || t->slot >= FC_MAX_SLOTS) return FC_ERROR_ARGUMENT;
-    if (!fc_dtype_bytes((fc_dtype)t->dtype)) return FC_ERROR_UNSUPPORTED;
-    for (int a = 0; a < 4; a++)
-        if (t->size[a] < 0) return FC_ERROR_ARGUMENT;
-    for (int a = 0; a < 4; a++)
-        if (t->size[a] > FC_MAX_BYTES) return FC_ERROR_OVERFLOW;
+fc_status fc_check_strided(int32_t slot, int32_t dtype, const int64_t *size, const int64_t *stride,
+                           int axes) {
+    if (slot < 0 || slot >= FC_MAX_SLOTS) return FC_ERROR_ARGUMENT;
+    if (!fc_dtype_bytes((fc_dtype)dtype)) return FC_ERROR_UNSUPPORTED;
+    for (int a = 0; a < axes; a++)
+        if (size[a] < 0) return FC_ERROR_ARGUMENT;
+    for (int a = 0; a < axes; a++)
+        if (size[a] > FC_MAX_BYTES) return FC_ERROR_OVERFLOW;
     /* views with stride 0 may be larger than memory, but every size must stay countable ... */
-    int64_t count = fc_count(t), span = 0;
+    int64_t count = 1, span = 0;
+    for (int a = 0; a < axes; a++) count = fc_product(count, size[a]);
     if (count < 0) return FC_ERROR_OVERFLOW;
     /* ... and so must the distance from the first element to the last, and a step on a short axis */
-    for (int a = 0; a < 4 && count > 0; a++) {
-        if (t->stride[a] < -FC_MAX_BYTES) return FC_ERROR_OVERFLOW;
-        int64_t stride = t->stride[a] < 0 ? -t->stride[a] : t->stride[a];
-        int64_t elements = fc_product(fc_max(t->size[a] - 1, 1), stride);
+    for (int a = 0; a < axes && count > 0; a++) {
+        if (stride[a] < -FC_MAX_BYTES) return FC_ERROR_OVERFLOW;
+        int64_t elements =
+            fc_product(fc_max(size[a] - 1, 1), stride[a] < 0 ? -stride[a] : stride[a]);
         if (elements < 0) return FC_ERROR_OVERFLOW;
         span += elements;
     }
-    return fc_product(span, fc_dtype_bytes((fc_dtype)t->dtype)) < 0 ? FC_ERROR_OVERFLOW : FC_OK;
+    return fc_product(span, fc_dtype_bytes((fc_dtype)dtype)) < 0 ? FC_ERROR_OVERFLOW : FC_OK;
+}
+
+fc_status fc_check_tensor(const fc_tensor *t) {
+    return fc_check_strided(t->slot, t->dtype, t->size, t->stride, 4);
 }
 
 fc_status fc_check_window(const int64_t kernel[2], const int64_t stride[2],

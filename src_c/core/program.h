@@ -78,7 +78,9 @@ static inline int64_t fc_count(const fc_tensor *t) {
 
 static inline int fc_present(const fc_tensor *t) { return t->slot != FC_NO_SLOT; }
 
-/* FC_OK if slot, dtype and sizes are in range. */
+/* FC_OK if slot, dtype, sizes and strides of a view of so many axes are in range. */
+fc_status fc_check_strided(int32_t slot, int32_t dtype, const int64_t *size, const int64_t *stride,
+                           int axes);
 fc_status fc_check_tensor(const fc_tensor *t);
 
 /* FC_OK if P x Q windows are plausible for the geometry: positive steps, non-negative padding. */

@@ -105,6 +105,33 @@ typedef struct fc_conv2d_desc {
     double alpha;
 } fc_conv2d_desc;
 
+/* A strided view of five axes, as fc_tensor is of four: n, c, depth, height, width. */
+typedef struct fc_volume {
+    int32_t slot, dtype;
+    int64_t offset_bytes;
+    int64_t size[5], stride[5];
+} fc_volume;
+
+/* Convolution over three axes, of which lines and images have fewer (size 1, kernel 1):
+ * y[n][k][o][p][q] = act(bias[k] + sum over c, t, r, s of x[n][g*C/G + c][o*stride + t*dilation - pad]
+ *     [p*stride + ...][q*stride + ...] * weight[k][c][t][r][s])
+ * transposed, it is the adjoint of that sum, y being what x was; with weight[c][k][t][r][s], g = c / (C/G):
+ * y[n][g*K/G + k][i][..][..] = act(bias + sum over c, t, r, s and all o, p, q with o*stride + t*dilation
+ *     - pad = i, ... of x[n][c][o][p][q] * weight[c][k][t][r][s])
+ * y may reach beyond what the sums do: it is act(bias) there. Packed weights as in fc_conv2d_desc. */
+typedef struct fc_conv3d_desc {
+    fc_volume x;
+    fc_volume weight; /* k, c/groups, t, r, s; transposed: c, k/groups, t, r, s */
+    fc_tensor bias;   /* k; slot FC_NO_SLOT: none */
+    fc_volume y;
+    int64_t stride[3], pad[3], dilation[3]; /* depth, height, width */
+    int64_t groups;
+    int32_t activation; /* fc_activation */
+    int32_t algorithm;  /* fc_algorithm */
+    int32_t weight_is_packed, transposed;
+    double alpha;
+} fc_conv3d_desc;
+
 typedef enum fc_pool_kind { FC_POOL_MAX = 0, FC_POOL_AVERAGE = 1 } fc_pool_kind;
 
 /* Max: y = max over the window's elements inside the image; NaN wins, as in PyTorch.
@@ -279,6 +306,13 @@ fc_status fc_program_add_conv2d_pack(fc_program *program, const fc_conv2d_desc *
 /* What AUTO or DIRECT stands for on this descriptor, with weights packed once for many runs, and the
  * size of those. (A run that must pack its weights sums directly unless told otherwise.) */
 fc_status fc_conv2d_packing(const fc_program *program, const fc_conv2d_desc *desc,
+                            int32_t *algorithm, int64_t *packed_bytes);
+/* As the three above. The packed layout depends on stride, dilation and transposed, too. Parts of a
+ * convolution that one of Winograd's algorithms does not fit sum directly. */
+fc_status fc_program_add_conv3d(fc_program *program, const fc_conv3d_desc *desc);
+fc_status fc_program_add_conv3d_pack(fc_program *program, const fc_conv3d_desc *desc, int32_t slot,
+                                     int64_t offset_bytes);
+fc_status fc_conv3d_packing(const fc_program *program, const fc_conv3d_desc *desc,
                             int32_t *algorithm, int64_t *packed_bytes);
 fc_status fc_program_add_pool2d(fc_program *program, const fc_pool2d_desc *desc);
 fc_status fc_program_add_unfold(fc_program *program, const fc_columns_desc *desc);

@@ -96,6 +96,8 @@ static void FC_NAME(copy_every_second)(const T *src, ptrdiff_t src_i, T *dst, pt
                            columns - j);
 }
 
+FC_INLINE ptrdiff_t FC_NAME(span)(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
+
 static void FC_NAME(copy2d)(const struct fc_copy2d_args *a) {
     const T *src = (const T *)a->src;
     T *dst = (T *)a->dst;
@@ -111,6 +113,10 @@ static void FC_NAME(copy2d)(const struct fc_copy2d_args *a) {
         FC_NAME(transpose_every_second)(src, a->src_i, dst, a->dst_j, a->rows, a->columns);
     } else if (a->src_j == 2 && a->dst_j == 1) {
         FC_NAME(copy_every_second)(src, a->src_i, dst, a->dst_i, a->rows, a->columns);
+    } else if (FC_NAME(span)(a->dst_i) < FC_NAME(span)(a->dst_j)) { /* write near by near */
+        for (ptrdiff_t j = 0; j < a->columns; j++)
+            for (ptrdiff_t i = 0; i < a->rows; i++)
+                dst[i * a->dst_i + j * a->dst_j] = src[i * a->src_i + j * a->src_j];
     } else {
         for (ptrdiff_t i = 0; i < a->rows; i++)
             for (ptrdiff_t j = 0; j < a->columns; j++)

@@ -32,6 +32,7 @@ static const struct {
     {suite_elementwise, 1},
     {suite_softmax, 1},
     {suite_local2d, 1},
+    {suite_volume, 1},
     {suite_programs, 1},
     {suite_threads, 1},
     {suite_copies, 0},
