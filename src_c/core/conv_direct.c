@@ -4,8 +4,8 @@
  *   for each (image, group, block of output rows and columns):      shared out over threads
  *       gather the block's input rows into the strip               (unless x is read in place)
  *       for each panel of filters:                                 packed weights stream from cache
- *           for each chunk of pixels:                              stays in L1
- *               gemm -> activation -> y
+ *           for each range of rows that meets the same filter rows, for each chunk of its pixels:
+ *               gemm -> activation -> y                            a chunk stays in L1
  *
  * An output element is one accumulator over (r, s, c) in that order, whatever block, chunk, tile or
  * thread it falls into: results are bitwise equal for any of them.
@@ -63,24 +63,28 @@ static void enter_block(const struct direct_plan *plan, const struct fc_run *run
     }
 }
 
-/* Pixels [first, first + count) of the block, contiguous in y at one pixel stride, one panel. */
+/* Pixels [first, first + count) of the block, contiguous in y at one pixel stride, one panel; filter
+ * rows taps[0] .. taps[1]. */
 static void run_pixels(const struct direct_plan *plan, const struct fc_run *run,
                        const struct work *work, const struct fc_panel *panel, int64_t first,
-                       int64_t count, const char *packed) {
+                       int64_t count, const int64_t taps[2]) {
     const fc_conv2d_desc *d = &plan->desc;
     const struct fc_block *b = &work->block;
     int64_t filter = b->g * plan->packing.filters + panel->first_filter;
     char *y = fc_at(run, &d->y) + fc_offset(&d->y, b->n, filter, b->first[0] + first / b->size[1],
                                             b->first[1] + first % b->size[1]);
     int64_t width = panel->vectors * plan->packing.lanes;
+    int64_t row_runs = plan->runs / d->weight.size[2];
+    int64_t row_weights = row_runs * plan->run_length * width;
+    const char *packed = fc_at(run, &d->weight);
     struct fc_gemm_args gemm = {
         .x = work->x,
         .pixel = work->pixel + first,
         .pixels = count,
-        .run = plan->run,
-        .runs = plan->runs,
+        .run = plan->run + taps[0] * row_runs,
+        .runs = (taps[1] - taps[0]) * row_runs,
         .run_length = plan->run_length,
-        .w = packed + panel->weight * plan->bytes,
+        .w = packed + (panel->weight + taps[0] * row_weights) * plan->bytes,
         .bias = packed + panel->bias * plan->bytes,
         .vectors = panel->vectors,
         .y = plan->planar_output ? run->scratch + plan->scratch_chunk : y,
@@ -109,20 +113,39 @@ static void run_pixels(const struct direct_plan *plan, const struct fc_run *run,
     plan->kernels->copy2d(&copy);
 }
 
+/* Which filter rows meet the image at output row p: the others would multiply zeros. */
+static void rows_inside(const fc_conv2d_desc *d, int64_t p, int64_t taps[2]) {
+    int64_t shift = p * d->stride[0] - d->pad[0];
+    fc_inside(d->x.size[2], d->dilation[0], shift, d->weight.size[2], &taps[0], &taps[1]);
+}
+
+/* Rows [first, last) of the block, for all of which the same filter rows are inside. */
+static void run_rows(const struct direct_plan *plan, const struct fc_run *run,
+                     const struct work *work, const struct fc_panel *panel, int64_t first,
+                     int64_t last, const int64_t taps[2]) {
+    const fc_tensor *y = &plan->desc.y;
+    int64_t width = work->block.size[1], end = last * width;
+    /* where rows of y follow each other at the pixel stride, a chunk may straddle them */
+    int straddle = width == y->size[3] && y->stride[2] == y->size[3] * y->stride[3];
+    int64_t line = straddle ? (last - first) * width : width;
+    for (int64_t start = first * width; start < end; start += line)
+        for (int64_t i = 0; i < line; i += FC_CHUNK_PIXELS)
+            run_pixels(plan, run, work, panel, start + i, fc_min(FC_CHUNK_PIXELS, line - i), taps);
+}
+
 static void run_panel(const struct direct_plan *plan, const struct fc_run *run,
                       const struct work *work, int64_t p) {
-    const fc_tensor *y = &plan->desc.y;
     const struct fc_block *b = &work->block;
-    const char *packed = fc_at(run, &plan->desc.weight);
     struct fc_panel panel = fc_packing_panel(&plan->packing, b->g, p);
-    int64_t pixels = b->size[0] * b->size[1];
-    /* where rows of y follow each other at the pixel stride, a chunk may straddle them */
-    int straddle = b->size[1] == y->size[3] && y->stride[2] == y->size[3] * y->stride[3];
-    int64_t line = straddle ? pixels : b->size[1];
-    for (int64_t start = 0; start < pixels; start += line)
-        for (int64_t i = 0; i < line; i += FC_CHUNK_PIXELS)
-            run_pixels(plan, run, work, &panel, start + i, fc_min(FC_CHUNK_PIXELS, line - i),
-                       packed);
+    for (int64_t first = 0, last; first < b->size[0]; first = last) {
+        int64_t taps[2], next[2];
+        rows_inside(&plan->desc, b->first[0] + first, taps);
+        for (last = first + 1; last < b->size[0]; last++) {
+            rows_inside(&plan->desc, b->first[0] + last, next);
+            if (next[0] != taps[0] || next[1] != taps[1]) break;
+        }
+        run_rows(plan, run, work, &panel, first, last, taps);
+    }
 }
 
 static void direct_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {

@@ -97,37 +97,25 @@ static void pack_transposed(const struct pack_plan *plan, const char *src, char 
 }
 
 /* Contiguous (channel, r, s), rows in the order (r, s, channel): transpose a block of channels with
- * all taps through scratch, in vectors, then move whole rows to their places. */
-static void pack_blocks(const struct pack_plan *plan, const char *src, char *dst, char *scratch,
+ * all taps at a time, each row to its place. */
+static void pack_blocks(const struct pack_plan *plan, const char *src, char *dst, ptrdiff_t *at,
                         int64_t filters, int64_t width) {
     const struct fc_packing *p = &plan->packing;
     int64_t bytes = fc_dtype_bytes((fc_dtype)plan->weight.dtype);
+    for (int64_t j = 0; j < plan->block * p->taps; j++)
+        at[j] = row_of(p, j % p->taps, j / p->taps) * width;
     for (int64_t c = 0; c < p->channels; c += plan->block) {
-        int64_t channels = fc_min(plan->block, p->channels - c);
         struct fc_copy2d_args block = {
             .src = src + c * p->taps * bytes,
             .src_i = plan->weight.stride[0],
             .src_j = 1,
-            .dst = scratch,
+            .dst = dst + row_of(p, 0, c) * width * bytes,
             .dst_i = 1,
-            .dst_j = width,
+            .dst_at = at,
             .rows = filters,
-            .columns = channels * p->taps,
+            .columns = fc_min(plan->block, p->channels - c) * p->taps,
         };
         plan->kernels->copy2d(&block);
-        for (int64_t t = 0; t < p->taps; t++) {
-            struct fc_copy2d_args rows = {
-                .src = scratch + t * width * bytes,
-                .src_i = p->taps * width,
-                .src_j = 1,
-                .dst = dst + row_of(p, t, c) * width * bytes,
-                .dst_i = (row_of(p, t, 1) - row_of(p, t, 0)) * width,
-                .dst_j = 1,
-                .rows = channels,
-                .columns = filters,
-            };
-            plan->kernels->copy2d(&rows);
-        }
     }
 }
 
@@ -219,7 +207,7 @@ static void pack_run(const void *plan_, const struct fc_run *run, int64_t i, int
         else if (plan->contiguous && (p->channel_major || p->taps == 1))
             pack_transposed(plan, src, dst, panel.filters, width);
         else if (plan->block)
-            pack_blocks(plan, src, dst, run->scratch, panel.filters, width);
+            pack_blocks(plan, src, dst, (ptrdiff_t *)run->scratch, panel.filters, width);
         else
             pack_strided(plan, src, dst, panel.filters, width);
         memset(bias, 0, (size_t)(width * bytes));
@@ -250,17 +238,15 @@ fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *des
     };
     struct fc_packing *p = &plan->packing;
     fc_packing_plan(p, desc, plan->kernels, algorithm);
-    int64_t widest = p->widest * p->lanes;
     plan->contiguous = (w->stride[3] == 1 || w->size[3] == 1) &&
                        (w->stride[2] == w->size[3] || w->size[2] == 1) &&
                        (w->stride[1] == p->taps || w->size[1] == 1);
     if (plan->contiguous && p->taps > 1 && p->taps <= 256 && !p->channel_major && !p->winograd)
-        plan->block = fc_max(1, fc_min(p->channels, 256 / p->taps));
+        plan->block = 16 * fc_max(1, 32 / p->taps);
     struct fc_step step = {
         .run = pack_run,
         .plan = plan,
-        .scratch_bytes =
-            p->bytes < 0 ? -1 : plan->block * p->taps * widest * fc_dtype_bytes((fc_dtype)w->dtype),
+        .scratch_bytes = p->bytes < 0 ? -1 : plan->block * p->taps * (int64_t)sizeof(ptrdiff_t),
         .cost = (double)p->bytes * 0.1,
     };
     return fc_program_add_step(program, step);

@@ -137,7 +137,8 @@ struct fc_winograd_rows_args {
 typedef void (*fc_winograd_rows_fn)(const struct fc_winograd_rows_args *args);
 
 /* copy2d: strided copy and transpose; packs inputs and weights, writes NCHW outputs.
- * formula:   dst[i*dst_i + j*dst_j] = src[i*src_i + j*src_j], i < rows, j < columns
+ * formula:   dst[i*dst_i + j*dst_j] = src[i*src_i + j*src_j], i < rows, j < columns; with a table
+ *            dst_at, dst[i + dst_at[j]] = src[i*src_i + j]
  * layout:    any strides; fast where dst is contiguous in one axis, and src in one axis or at every
  *            second column
  * alignment: none needed
@@ -148,6 +149,7 @@ struct fc_copy2d_args {
     ptrdiff_t src_i, src_j;
     void *dst;
     ptrdiff_t dst_i, dst_j;
+    const ptrdiff_t *dst_at; /* or NULL */
     ptrdiff_t rows, columns;
 };
 typedef void (*fc_copy2d_fn)(const struct fc_copy2d_args *args);
