@@ -4,6 +4,8 @@
 
     functional   stateless operators on NumPy arrays, named as in torch.nn.functional
     nn           layers with parameters and shape validation, Sequential, summary
+    graph        networks: from operators to one program
+    onnx         ONNX files
     runtime      instruction set, threads, configuration
 
 Examples
@@ -47,6 +49,7 @@ from .functional import (
     unfold,
 )
 from .nn import summary
+from .onnx import load
 from .runtime import (
     get_include,
     get_num_threads,
@@ -76,6 +79,7 @@ __all__ = [
     "get_num_threads",
     "im2col",
     "linear",
+    "load",
     "locally_connected2d",
     "max_pool2d",
     "nn",

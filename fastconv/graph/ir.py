@@ -1,0 +1,133 @@
+"""A network as fastconv sees it: nodes between named values, constants, inputs and outputs.
+
+Operators are fewer and more general than ONNX's; `fastconv.graph.lower` has one function for each,
+whose parameters are the operator's inputs and attributes. Shapes are no part of a graph: a plan is
+made for the shapes that come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+#: A size that is fixed, or free (None, or the name that the file gives it).
+Dimension = int | str | None
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.ir import Port
+    >>> Port("x", (None, 3, 224, 224), np.dtype("float32"))
+    Port(name='x', shape=(None, 3, 224, 224), dtype=dtype('float32'))
+    """
+
+    name: str
+    shape: tuple[Dimension, ...] | None
+    dtype: np.dtype[Any]
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every size is known."""
+        return self.shape is not None and all(isinstance(size, int) for size in self.shape)
+
+
+@dataclass
+class Node:
+    """One operator: names of the values that it reads ("" where one is left out) and writes.
+
+    Examples
+    --------
+    >>> from fastconv.graph.ir import Node
+    >>> Node("activation", ["x"], ["y"], {"name": "relu"}).op
+    'activation'
+    """
+
+    op: str
+    inputs: list[str]
+    outputs: list[str]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    #: What the user knows it by, for errors and tables: "node 'conv1' (Conv)".
+    label: str = ""
+
+
+@dataclass
+class Graph:
+    """Nodes in an order in which each comes after those that it reads from.
+
+    Examples
+    --------
+    >>> from fastconv.graph.ir import Graph, Node
+    >>> graph = Graph(nodes=[Node("identity", ["x"], ["y"])])
+    >>> graph.readers("x")
+    1
+    """
+
+    inputs: list[Port] = field(default_factory=list)
+    #: What users call an output, and the value that it is.
+    outputs: list[tuple[Port, str]] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    constants: dict[str, Array] = field(default_factory=dict)
+
+    def readers(self, value: str) -> int:
+        """How many nodes and outputs read a value."""
+        nodes = sum(node.inputs.count(value) for node in self.nodes)
+        return nodes + sum(name == value for _, name in self.outputs)
+
+    def all_readers(self) -> dict[str, list[Node | None]]:
+        """Readers of every value; None stands for an output of the network."""
+        found: dict[str, list[Node | None]] = {}
+        for node in self.nodes:
+            for name in node.inputs:
+                found.setdefault(name, []).append(node)
+        for _, name in self.outputs:
+            found.setdefault(name, []).append(None)
+        return found
+
+    def makers(self) -> dict[str, Node]:
+        """The node that writes each value."""
+        return {name: node for node in self.nodes for name in node.outputs if name}
+
+    def rename(self, old: str, new: str) -> None:
+        """Let all who read one value read another instead."""
+        for node in self.nodes:
+            node.inputs = [new if name == old else name for name in node.inputs]
+        self.outputs = [(port, new if name == old else name) for port, name in self.outputs]
+
+    def fresh(self, stem: str) -> str:
+        """Return a name that no value has yet."""
+        taken = {*self.constants, *self.makers(), *(port.name for port in self.inputs)}
+        number = 0
+        while f"{stem}~{number}" in taken:
+            number += 1
+        return f"{stem}~{number}"
+
+    def drop_dead(self) -> None:
+        """Remove nodes and constants that no output needs."""
+        wanted = {name for _, name in self.outputs}
+        kept: list[Node] = []
+        for node in reversed(self.nodes):
+            if wanted.intersection(node.outputs):
+                kept.append(node)
+                wanted.update(node.inputs)
+        self.nodes = kept[::-1]
+        self.constants = {name: a for name, a in self.constants.items() if name in wanted}
+
+    def copy(self) -> Graph:
+        """Copy the graph; constants are shared, for nothing writes them."""
+        nodes = [
+            Node(n.op, list(n.inputs), list(n.outputs), dict(n.attributes), n.label)
+            for n in self.nodes
+        ]
+        return Graph(list(self.inputs), list(self.outputs), nodes, dict(self.constants))
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)

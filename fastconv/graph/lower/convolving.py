@@ -1,0 +1,141 @@
+"""Appending convolutions, whose weights are packed before anything runs where they are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ... import _native
+from ..._conv_plans import ACTIVATIONS
+from ...runtime import ALGORITHMS
+from ..builder import At, Builder, Image
+from ..constants import Packed
+from ..ir import Array
+from ..tensors import Known, Tensor, Value, contiguous
+
+
+def _weight_steps(
+    b: Builder, w: Value, bias: Value | None, shape: tuple[int, ...], stride: tuple[int, ...]
+) -> Any:
+    """Weight and bias that are read as they are: tensors, and how they are handed over."""
+    weight = b.tensor(w)
+    reads = [weight]
+    bias_tensor = None if bias is None else b.tensor(bias)
+    if bias_tensor is not None:
+        reads.append(bias_tensor)
+
+    def at_run_time(at: At) -> tuple[Any, Any]:
+        bias_at = None
+        if bias_tensor is not None:
+            bias_at = at(bias_tensor, (shape[0], 1, 1, 1), (bias_tensor.strides[-1], 0, 0, 0), 0)
+        return at(weight, shape, stride, 0), bias_at
+
+    return reads, at_run_time
+
+
+def _pack_weights(
+    b: Builder,
+    key: Any,
+    weight: Array,
+    bias: Array | None,
+    groups: int,
+    algorithm: int,
+    count: int,
+) -> Packed:
+    def write(target: Array) -> None:
+        program = _native.Program()
+        w_key = _native.describe(weight, "weight")[1]
+        w_at: Any = (program.input(w_key), w_key[0], 0, w_key[1], w_key[2])
+        arrays: tuple[Array, ...] = (weight,)
+        bias_at: Any = None
+        if bias is not None:
+            b_key = _native.describe(bias, "bias")[1]
+            slot = program.input(b_key)
+            bias_at = (slot, b_key[0], 0, (*b_key[1], 1, 1, 1), (*b_key[2], 0, 0, 0))
+            arrays = (weight, bias)
+        out = program.output(_native.describe(target, "packed")[1])
+        program.add_conv2d_pack(w_at, bias_at, out, groups=groups, algorithm=algorithm)
+        program.run(arrays, (target,))
+
+    return Packed((*key, groups, algorithm, b.question.isa), count, write)
+
+
+def _key_of(value: Value | None) -> Any:
+    """What tells a constant from others."""
+    if value is None:
+        return None
+    assert isinstance(value, Known)
+    identity = value.name if value.name is not None else value.array.tobytes()
+    return identity, value.dtype.str, value.shape
+
+
+def _strided(w: Known, shape: Sequence[int], stride: Sequence[int]) -> Array:
+    steps = tuple(s * w.dtype.itemsize for s in stride)
+    return np.lib.stride_tricks.as_strided(w.array, shape, steps)
+
+
+def element_strides(w: Value) -> tuple[int, ...]:
+    """Strides in elements, of tensors and known arrays alike."""
+    if isinstance(w, Tensor):
+        return w.strides
+    return tuple(s // w.dtype.itemsize for s in w.array.strides)
+
+
+def add_conv(
+    b: Builder,
+    x: Image,
+    w: Value,
+    bias: Value | None,
+    y: Image,
+    *,
+    w_shape: tuple[int, int, int, int],
+    w_stride: tuple[int, int, int, int],
+    activation: str | None = None,
+    alpha: float = 0.0,
+    algorithm: str = "auto",
+    **geometry: Any,
+) -> None:
+    """Append a convolution; weights that are known are packed once, before anything runs."""
+    fused: dict[str, Any] = {"activation": ACTIVATIONS[activation], "alpha": alpha}
+    code = ALGORITHMS[algorithm]
+    if isinstance(w, Known) and not isinstance(bias, Tensor):
+        asked: Any = [
+            (1, w.dtype.num, 0, size, tuple(s * w.dtype.itemsize for s in stride))
+            for size, stride in ((x.size, x.stride), (w_shape, w_stride), (y.size, y.stride))
+        ]
+        chosen, count = b.question.conv2d_packing(*asked, algorithm=code, **geometry)
+        strided = _strided(w, w_shape, w_stride)
+        flat_bias = None if bias is None else np.ascontiguousarray(bias.array).reshape(-1)
+        packed = b.packed(
+            _pack_weights(
+                b,
+                ("conv", _key_of(w), w_stride, _key_of(bias)),
+                strided,
+                flat_bias,
+                geometry["groups"],
+                chosen,
+                count,
+            )
+        )
+
+        def add(program: _native.Program, at: At) -> None:
+            slot, _, offset, *_ = at(packed, (1, 1, 1, 1), (0, 0, 0, 0), 0)
+            weight = (slot, w.dtype.num, offset, w_shape, (0, 0, 0, 0))
+            program.add_conv2d(
+                x.at(at), weight, None, y.at(at), algorithm=chosen, packed=True, **fused, **geometry
+            )
+
+        b.step([x.tensor, packed], [y.tensor], add)
+        return
+    if isinstance(w, Known):
+        w = Known(np.ascontiguousarray(_strided(w, w_shape, w_stride)), w.name and f"{w.name}~4")
+        w_stride = contiguous(w_shape)  # type: ignore[assignment]
+    reads, at_run_time = _weight_steps(b, w, bias, w_shape, w_stride)
+
+    def add_unpacked(program: _native.Program, at: At) -> None:
+        weight, bias_at = at_run_time(at)
+        program.add_conv2d(x.at(at), weight, bias_at, y.at(at), algorithm=code, **fused, **geometry)
+
+    b.step([x.tensor, *reads], [y.tensor], add_unpacked)

@@ -1,0 +1,249 @@
+"""Convolution, pooling and matrix products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ... import _native
+from ..._views import check_range
+from ...errors import ShapeError, UnsupportedOperatorError
+from ..builder import At, Builder, Image, shape_text
+from ..tensors import Known, Tensor, Value, contiguous
+from .compute import check_floating, reduce
+from .convolving import add_conv, element_strides
+from .moving import with_shape
+
+Pads = tuple[tuple[int, int], ...]
+
+
+def window_pads(
+    size: Sequence[int],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    pads: Sequence[int] | str,
+) -> Pads:
+    """Padding (before, after) along each axis; with "same_upper" an odd one is after.
+
+    Examples
+    --------
+    >>> from fastconv.graph.lower.images import window_pads
+    >>> window_pads((5, 6), (3, 3), (2, 2), (1, 1), "same_upper")
+    ((1, 1), (0, 1))
+    """
+    axes = len(size)
+    if not isinstance(pads, str):
+        return tuple((int(pads[a]), int(pads[a + axes])) for a in range(axes))
+    result = []
+    for n, k, s, d in zip(size, kernel, strides, dilations, strict=True):
+        total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+        small, large = total // 2, total - total // 2
+        result.append((small, large) if pads == "same_upper" else (large, small))
+    return tuple(result)
+
+
+def window_outputs(
+    size: Sequence[int],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    pads: Pads,
+    *,
+    ceil_mode: bool = False,
+) -> tuple[int, ...]:
+    """Number of windows along each axis; one that begins in the padding at the end is dropped.
+
+    Examples
+    --------
+    >>> from fastconv.graph.lower.images import window_outputs
+    >>> window_outputs((6,), (3,), (2,), (1,), ((0, 0),), ceil_mode=True)
+    (3,)
+    """
+    result = []
+    for n, k, s, d, (before, after) in zip(size, kernel, strides, dilations, pads, strict=True):
+        span = n + before + after - d * (k - 1) - 1
+        if span < 0 or min(k, s, d) < 1 or min(before, after) < 0:
+            raise ShapeError(
+                f"a window of {k} (stride {s}, dilation {d}, padding {before} and {after}) does "
+                f"not fit an axis of {n}"
+            )
+        count = span // s + 1
+        if ceil_mode and span % s and count * s < n + before:
+            count += 1
+        result.append(count)
+    return tuple(result)
+
+
+def two_axes(values: Sequence[int], filler: int) -> tuple[int, int]:
+    """Pair of values for height and width: of one axis, height is a single row.
+
+    Examples
+    --------
+    >>> from fastconv.graph.lower.images import two_axes
+    >>> two_axes([3], 1)
+    (1, 3)
+    """
+    return (filler, int(values[0])) if len(values) == 1 else (int(values[0]), int(values[1]))
+
+
+def image(t: Tensor) -> Image:
+    """See an (N, C, W) or (N, C, H, W) tensor as an image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.builder import Builder
+    >>> from fastconv.graph.constants import Constants
+    >>> from fastconv.graph.lower.images import image
+    >>> image(Builder(Constants()).new((2, 3, 9), np.float32)).size
+    (2, 3, 1, 9)
+    """
+    n, c, *space = t.shape
+    return Image(t, (n, c, *two_axes(space, 1)))
+
+
+def conv(
+    b: Builder,
+    x: Value,
+    w: Value,
+    bias: Value | None = None,
+    *,
+    strides: Sequence[int] | None = None,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | str | None = None,
+    groups: int = 1,
+    kernel: Sequence[int] | None = None,
+    activation: str | None = None,
+    alpha: float = 0.0,
+) -> Value:
+    """Convolve (N, C, W) or (N, C, H, W) with weight (K, C/groups, ...)."""
+    check_floating(x, w, bias)
+    x = b.tensor(x)
+    axes = len(x.shape) - 2
+    if axes not in (1, 2):
+        raise UnsupportedOperatorError(f"convolution over {axes} axes (1 or 2 are supported)")
+    size, taps = x.shape[2:], w.shape[2:]
+    if len(w.shape) != axes + 2 or (kernel is not None and tuple(kernel) != taps):
+        raise ShapeError(f"weight of shape {shape_text(w.shape)} for input {shape_text(x.shape)}")
+    if w.shape[1] * groups != x.shape[1] or groups < 1 or w.shape[0] % groups:
+        raise ShapeError(
+            f"weight of shape {shape_text(w.shape)} and {groups} groups for input of shape "
+            f"{shape_text(x.shape)}"
+        )
+    if bias is not None and bias.shape != (w.shape[0],):
+        raise ShapeError(f"bias of shape {bias.shape} for {w.shape[0]} filters")
+    steps, spread = tuple(strides or (1,) * axes), tuple(dilations or (1,) * axes)
+    padding = window_pads(size, taps, steps, spread, pads or (0,) * (2 * axes))
+    outputs = window_outputs(size, taps, steps, spread, padding)
+    check_range(input=size, strides=steps, dilations=spread, pads=padding, output=outputs)
+    y = b.new((x.shape[0], w.shape[0], *outputs), x.dtype)
+    taps2 = two_axes(taps, 1)
+    w_strides = element_strides(w)
+    add_conv(
+        b,
+        image(x),
+        w,
+        bias,
+        image(y),
+        w_shape=(w.shape[0], w.shape[1], *taps2),
+        w_stride=(*w_strides[:2], *two_axes(w_strides[2:], 0)),  # type: ignore[arg-type]
+        activation=activation,
+        alpha=alpha,
+        stride=two_axes(steps, 1),
+        pad=two_axes([before for before, _ in padding], 0),
+        dilation=two_axes(spread, 1),
+        groups=groups,
+    )
+    return y
+
+
+def pool(
+    b: Builder,
+    x: Value,
+    *,
+    kind: str,
+    kernel: Sequence[int],
+    strides: Sequence[int] | None = None,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | str | None = None,
+    ceil_mode: bool = False,
+    count_include_pad: bool = False,
+    indices: bool = False,
+) -> Any:
+    """Pool (N, C, W) or (N, C, H, W): kind "max" or "average"."""
+    x = b.tensor(x)
+    axes = len(x.shape) - 2
+    if axes not in (1, 2):
+        raise UnsupportedOperatorError(f"pooling over {axes} axes (1 or 2 are supported)")
+    size = x.shape[2:]
+    if len(kernel) != axes:
+        raise ShapeError(f"a window of {len(kernel)} axes for input {shape_text(x.shape)}")
+    steps, spread = tuple(strides or (1,) * axes), tuple(dilations or (1,) * axes)
+    padding = window_pads(size, kernel, steps, spread, pads or (0,) * (2 * axes))
+    outputs = window_outputs(size, kernel, steps, spread, padding, ceil_mode=ceil_mode)
+    check_range(input=size, strides=steps, dilations=spread, pads=padding, output=outputs)
+    y = b.new((*x.shape[:2], *outputs), x.dtype, like=x)
+    places = b.own(y.shape, np.int64, contiguous(y.shape)) if indices else None
+    before = two_axes([p[0] for p in padding], 0)
+    after = two_axes([p[1] for p in padding], 0)
+    geometry: dict[str, Any] = {
+        "kernel": two_axes(kernel, 1),
+        "stride": two_axes(steps, 1),
+        "pad": (*before, *after),
+        "dilation": two_axes(spread, 1),
+        "average": kind == "average",
+        "count_include_pad": count_include_pad,
+    }
+    source, target = image(x), image(y)
+    where = None if places is None else image(places)
+
+    def add(program: _native.Program, at: At) -> None:
+        program.add_pool2d(
+            source.at(at), target.at(at), None if where is None else where.at(at), **geometry
+        )
+
+    b.step([x], [y] if places is None else [y, places], add)
+    if places is None:
+        return y
+    return y, _positions(b, places, prod(size))
+
+
+def global_pool(b: Builder, x: Value, *, function: str) -> Value:
+    """Pool over all axes but the first two."""
+    rank = len(x.shape)
+    if rank in (3, 4) and 0 not in x.shape:
+        kind = "average" if function == "mean" else "max"
+        return pool(b, x, kind=kind, kernel=x.shape[2:])  # type: ignore[no-any-return]
+    axes = Known(np.arange(2, rank))
+    return reduce(b, x, axes, function=function, keep=True)
+
+
+def channel_means(b: Builder, x: Value, *, size: int, before: int, after: int) -> Value:
+    """Mean over a window of channels (zeros outside counted): a pool along the second axis."""
+    if len(x.shape) < 2:
+        raise ShapeError(f"a window of channels of shape {shape_text(x.shape)}")
+    n, c = x.shape[:2]
+    planes = with_shape(b, b.tensor(x), (n, 1, c, prod(x.shape[2:])))
+    pads = (before, 0, after, 0)
+    means = pool(b, planes, kind="average", kernel=(size, 1), pads=pads, count_include_pad=True)
+    return with_shape(b, means, x.shape)
+
+
+def _positions(b: Builder, places: Tensor, plane: int) -> Value:
+    """Places within a plane -> places within the whole tensor, as ONNX counts them."""
+    n, c = places.shape[:2]
+    if n * c == 1:
+        return places
+    raise UnsupportedOperatorError("Indices of a max pool over more than one plane")
+
+
+LOWER: dict[str, Callable[..., Any]] = {
+    "conv": conv,
+    "pool": pool,
+    "global_pool": global_pool,
+    "channel_means": channel_means,
+}

@@ -1,0 +1,219 @@
+"""Networks that run: plans for the input shapes that come, kept in a bounded cache."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .. import _native
+from .._views import dtype_name
+from ..errors import ShapeError
+from .builder import Builder, Plan
+from .check import Checked, check
+from .constants import Constants
+from .ir import Array, Graph, Port
+from .lower import lower
+from .passes import optimize
+from .tensors import Known, Tensor, Value, contiguous
+
+#: Plans that a model keeps: one for each combination of input shapes that it has seen lately.
+MOST_PLANS = 16
+
+
+class Ready(NamedTuple):
+    """A plan, and where each output comes from: the program, or (constant) the plan itself."""
+
+    plan: Plan | None
+    outputs: list[int | Array]
+
+
+class Model:
+    """A network, ready to run on arrays.
+
+    `fastconv.load` and `fastconv.compile` make models. A model may be called by many threads at
+    once, pickled, and used after fork and spawn.
+
+    Parameters
+    ----------
+    graph : Graph
+        The network.
+    without : collection of str
+        Names of graph passes (`fastconv.graph.passes.PASSES`) to leave out.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        If the network needs what fastconv does not have; all that is missing is listed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.ir import Graph, Node, Port
+    >>> from fastconv.graph.model import Model
+    >>> port = Port("x", (None, 3), np.dtype(np.float32))
+    >>> relu = Node("activation", ["x"], ["y"], {"name": "relu"})
+    >>> model = Model(Graph([port], [(port, "y")], [relu]))
+    >>> model(np.array([[-1, 0, 2]], np.float32))
+    array([[0., 0., 2.]], dtype=float32)
+    """
+
+    def __init__(self, graph: Graph, without: Sequence[str] = ()) -> None:
+        self._source, self._without = graph, tuple(without)
+        self._start()
+
+    def _start(self) -> None:
+        self._graph = optimize(self._source, self._without)
+        self._checked: Checked = check(self._graph)
+        self._ports = {port.name: port for port in self._graph.inputs}
+        self._lock = threading.Lock()
+        self._plans: OrderedDict[Any, Ready] = OrderedDict()
+        self._constants = Constants()
+        if all(port.is_fixed and port.name not in self._checked.by_value for port in self.inputs):
+            self._plan_declared()
+
+    def _plan_declared(self) -> None:
+        """Plan for the shapes that the file declares, so that the first call finds it done."""
+        keys = []
+        for port in self.inputs:
+            shape = tuple(size for size in port.shape or () if isinstance(size, int))
+            strides = tuple(s * port.dtype.itemsize for s in contiguous(shape))
+            keys.append((port.dtype.num, shape, strides))
+        self._ready(tuple(keys), [None] * len(keys))
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """Name, shape (None where a size is free) and dtype of every input."""
+        return tuple(self._graph.inputs)
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """Name, shape (None where it is not known) and dtype of every output."""
+        return tuple(port for port, _ in self._graph.outputs)
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{p.name}: {p.dtype}{_free(p.shape)}" for p in self.inputs)
+        outputs = ", ".join(p.name for p in self.outputs)
+        return f"<fastconv.Model ({inputs}) -> ({outputs}), {len(self._graph.nodes)} operators>"
+
+    def __call__(self, *arrays: Any, num_threads: int | None = None) -> Any:
+        """Run on arrays in the order of `inputs` -> the output, or a tuple of several.
+
+        Raises
+        ------
+        TypeError
+            If an array is missing, is none, or has another dtype.
+        ShapeError
+            If shapes do not fit the network.
+        """
+        results = self._run(arrays, num_threads)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def run(self, arrays: Mapping[str, Any], num_threads: int | None = None) -> dict[str, Array]:
+        """Run on arrays by the names of `inputs` -> outputs by their names.
+
+        Raises
+        ------
+        TypeError
+            If names are missing or unknown, or an array has another dtype.
+        ShapeError
+            If shapes do not fit the network.
+        """
+        if set(arrays) != set(self._ports):
+            raise TypeError(
+                f"expected arrays for {', '.join(map(repr, self._ports))}, got "
+                f"{', '.join(map(repr, arrays)) or 'none'}"
+            )
+        results = self._run([arrays[name] for name in self._ports], num_threads)
+        return {port.name: result for port, result in zip(self.outputs, results, strict=True)}
+
+    def _run(self, arrays: Sequence[Any], num_threads: int | None) -> list[Array]:
+        if len(arrays) != len(self._graph.inputs):
+            names = ", ".join(self._ports)
+            raise TypeError(f"expected {len(self._ports)} arrays ({names}), got {len(arrays)}")
+        given, keys = [], []
+        for port, value in zip(self._graph.inputs, arrays, strict=True):
+            array, key = _native.describe(value, port.name)
+            given.append(array)
+            keys.append(key)
+        ready = self._ready(tuple(keys), given)
+        results: tuple[Any, ...] = ()
+        if ready.plan is not None:
+            run_time = [
+                array
+                for port, array in zip(self._graph.inputs, given, strict=True)
+                if port.name not in self._checked.by_value
+            ]
+            found = ready.plan.program.run((*ready.plan.blocks, *run_time), None, num_threads)
+            results = found if ready.plan.output_count != 1 else (found,)
+        return [results[o] if isinstance(o, int) else o.copy() for o in ready.outputs]
+
+    def _ready(self, keys: tuple[Any, ...], arrays: Sequence[Any]) -> Ready:
+        by_value = self._checked.by_value
+        key = keys, _native.isa_active()
+        if by_value:
+            values = zip(self._graph.inputs, arrays, strict=True)
+            key = (*key, *(a.tobytes() for port, a in values if port.name in by_value))
+        ready = self._plans.get(key)
+        if ready is None:
+            with self._lock:
+                ready = self._plans.get(key)
+                if ready is None:
+                    ready = self._make(keys, arrays)
+                    self._plans[key] = ready
+                    while len(self._plans) > MOST_PLANS:
+                        self._plans.popitem(last=False)
+        return ready
+
+    def _make(self, keys: Sequence[Any], arrays: Sequence[Any]) -> Ready:
+        b = Builder(self._constants)
+        values: dict[str, Value | None] = {"": None}
+        for port, key, array in zip(self._graph.inputs, keys, arrays, strict=True):
+            _check_port(port, key)
+            if port.name in self._checked.by_value:
+                values[port.name] = Known(array.copy())
+            else:
+                values[port.name] = b.input(key, port.dtype)
+        for name, constant in self._graph.constants.items():
+            values[name] = Known(constant, name)
+        for node in self._graph:
+            results = lower(b, node, [values[name] for name in node.inputs])
+            values.update(zip(node.outputs, results, strict=False))
+        outputs: list[int | Array] = []
+        tensors: list[Tensor] = []
+        for _, name in self._graph.outputs:
+            value = values[name]
+            if isinstance(value, Known):
+                outputs.append(value.array)
+            else:
+                assert value is not None
+                outputs.append(len(tensors))
+                tensors.append(value)
+        return Ready(b.finish(tensors) if tensors else None, outputs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"graph": self._source, "without": self._without}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._source, self._without = state["graph"], state["without"]
+        self._start()
+
+
+def _free(shape: Sequence[Any] | None) -> str:
+    if shape is None:
+        return "[?]"
+    return "[" + "x".join("?" if size is None else str(size) for size in shape) + "]"
+
+
+def _check_port(port: Port, key: Any) -> None:
+    """Refuse an array that is not what the input takes; declared sizes may be overridden."""
+    typenum, shape, _ = key
+    if typenum != port.dtype.num:
+        raise TypeError(f"{port.name}: expected {port.dtype}, got {dtype_name(typenum)}")
+    if port.shape is not None and len(shape) != len(port.shape):
+        raise ShapeError(
+            f"{port.name}: expected {len(port.shape)} axes {_free(port.shape)}, got shape {shape}"
+        )
+    if len(shape) > 8:
+        raise ShapeError(f"{port.name}: expected at most 8 axes, got {len(shape)}")

@@ -1,0 +1,5 @@
+"""One function for each ONNX operator; its keyword-only parameters are its attributes."""
+
+from . import elements, images, moving, reductions
+
+__all__ = ["elements", "images", "moving", "reductions"]

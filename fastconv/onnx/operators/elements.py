@@ -1,0 +1,234 @@
+"""Functions of elements: activations, arithmetic, comparisons, casts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from onnx import helper
+
+from ...graph.check import STORED
+from ..importer import Importer, Unsupported, operator
+
+
+def _activation(name: str) -> Callable[..., str]:
+    def function(g: Importer, x: str) -> str:
+        return g.add("activation", [x], name=name)
+
+    return function
+
+
+def _legacy_unary(name: str) -> Callable[..., str]:
+    def function(g: Importer, x: str, *, consumed_inputs: Sequence[int] | None = None) -> str:
+        return g.add("unary", [x], function=name)
+
+    return function
+
+
+def _legacy_activation(name: str) -> Callable[..., str]:
+    def function(g: Importer, x: str, *, consumed_inputs: Sequence[int] | None = None) -> str:
+        return g.add("activation", [x], name=name)
+
+    return function
+
+
+for _onnx, _name in {"Relu": "relu", "Sigmoid": "sigmoid"}.items():
+    operator(_onnx)(_legacy_activation(_name))
+operator("HardSwish")(_activation("hardswish"))
+for _onnx, _name in {
+    "Neg": "neg",
+    "Abs": "abs",
+    "Reciprocal": "reciprocal",
+    "Exp": "exp",
+    "Log": "log",
+    "Sqrt": "sqrt",
+    "Floor": "floor",
+    "Ceil": "ceil",
+}.items():
+    operator(_onnx)(_legacy_unary(_name))
+
+
+def _unary(name: str) -> Callable[..., str]:
+    def function(g: Importer, x: str) -> str:
+        return g.add("unary", [x], function=name)
+
+    return function
+
+
+for _onnx, _name in {"Erf": "erf", "Round": "round", "Sign": "sign", "Not": "not"}.items():
+    operator(_onnx)(_unary(_name))
+
+
+@operator("LeakyRelu")
+def leaky_relu(
+    g: Importer, x: str, *, alpha: float = 0.01, consumed_inputs: Sequence[int] | None = None
+) -> str:
+    """LeakyRelu, since opset 1."""
+    return g.add("activation", [x], name="leaky_relu", alpha=alpha)
+
+
+@operator("Clip")
+def clip(
+    g: Importer,
+    x: str,
+    low: str | None = None,
+    high: str | None = None,
+    *,
+    min: float | None = None,
+    max: float | None = None,
+    consumed_inputs: Sequence[int] | None = None,
+) -> str:
+    """Clip; bounds are attributes before opset 11."""
+    if min is not None:
+        low = g.like(min, x)
+    if max is not None:
+        high = g.like(max, x)
+    return g.add("clip", [x, low, high])
+
+
+def _aligned(g: Importer, a: str, b: str, broadcast: int, axis: int | None) -> str:
+    """Before opset 7 the second operand may be aligned with an axis of the first."""
+    if g.opset >= 7 or not broadcast or axis is None:
+        return b
+    return g.add("align", [b, a], axis=axis)
+
+
+def _binary(name: str, *, swapped: bool = False, negated: bool = False) -> Callable[..., str]:
+    def function(
+        g: Importer,
+        a: str,
+        b: str,
+        *,
+        axis: int | None = None,
+        broadcast: int = 0,
+        consumed_inputs: Sequence[int] | None = None,
+    ) -> str:
+        b = _aligned(g, a, b, broadcast, axis)
+        return g.add("binary", [b, a] if swapped else [a, b], function=name)
+
+    return function
+
+
+for _onnx, _name in {
+    "Add": "add",
+    "Sub": "sub",
+    "Mul": "mul",
+    "Div": "div",
+    "Pow": "pow",
+    "Equal": "equal",
+    "Less": "less",
+    "LessOrEqual": "less_or_equal",
+    "And": "and",
+    "Or": "or",
+    "Xor": "xor",
+}.items():
+    operator(_onnx)(_binary(_name))
+operator("Greater")(_binary("less", swapped=True))
+operator("GreaterOrEqual")(_binary("less_or_equal", swapped=True))
+
+
+@operator("PRelu")
+def prelu(g: Importer, x: str, slope: str, *, consumed_inputs: Sequence[int] | None = None) -> str:
+    """PRelu, since opset 1; before 7 the slope is one for each channel."""
+    if g.opset < 7:
+        slope = g.add("align", [slope, x], axis=1)
+    return g.add("binary", [x, slope], function="prelu")
+
+
+def _chain(name: str) -> Callable[..., str]:
+    def function(g: Importer, *values: str, consumed_inputs: Sequence[int] | None = None) -> str:
+        result = values[0]
+        for value in values[1:]:
+            result = g.add("binary", [result, value], function=name)
+        return result if len(values) > 1 else g.add("identity", [result])
+
+    return function
+
+
+for _onnx, _name in {"Sum": "add", "Max": "max", "Min": "min"}.items():
+    operator(_onnx)(_chain(_name))
+
+
+@operator("Mean")
+def mean(g: Importer, *values: str, consumed_inputs: Sequence[int] | None = None) -> str:
+    """Mean, since opset 1."""
+    total: str = _chain("add")(g, *values)
+    count = g.like(len(values), values[0])
+    return g.add("binary", [total, count], function="div")
+
+
+@operator("Where")
+def where(g: Importer, condition: str, a: str, b: str) -> str:
+    """Where, since opset 9."""
+    return g.add("choose", [condition, a, b])
+
+
+@operator("Cast")
+def cast(g: Importer, x: str, *, to: Any, saturate: int = 1, round_mode: str = "up") -> str:
+    """Cast, since opset 1 (then by name)."""
+    if isinstance(to, str):
+        from onnx import TensorProto
+
+        to = TensorProto.DataType.Value(to)
+    try:
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(int(to)))
+    except KeyError:
+        raise Unsupported(f"attribute to={to}") from None
+    if dtype not in STORED:
+        raise Unsupported(f"attribute to={dtype}")
+    return g.add("cast", [x], dtype=dtype)
+
+
+@operator("Softmax", "LogSoftmax")
+def softmax(g: Importer, x: str, *, axis: int | None = None) -> str:
+    """Softmax and LogSoftmax; before opset 13 over all axes from `axis` on."""
+    flat = g.opset < 13
+    if axis is None:
+        axis = 1 if flat else -1
+    return g.add("softmax", [x], axis=axis, log=g.node.op == "LogSoftmax", flat=flat)
+
+
+@operator("LRN")
+def lrn(
+    g: Importer, x: str, *, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0, size: int
+) -> str:
+    """LRN, since opset 1: x / (bias + alpha * mean of squares over `size` channels) ** beta."""
+    squares = g.add("binary", [x, x], function="mul")
+    before, after = (size - 1) // 2, size // 2
+    means = g.add("channel_means", [squares], size=size, before=before, after=after)
+    scaled = g.add("binary", [means, g.like(alpha, x)], function="mul")
+    shifted = g.add("binary", [scaled, g.like(bias, x)], function="add")
+    power = g.add("binary", [shifted, g.like(beta, x)], function="pow")
+    return g.add("binary", [x, power], function="div")
+
+
+@operator("Identity")
+def identity(g: Importer, x: str) -> str:
+    """Identity, since opset 1."""
+    return g.add("identity", [x])
+
+
+@operator("Dropout")
+def dropout(
+    g: Importer,
+    x: str,
+    rate: str | None = None,
+    training: str | None = None,
+    *,
+    consumed_inputs: Sequence[int] | None = None,
+    is_test: int = 0,
+    ratio: float = 0.5,
+    seed: int = 0,
+) -> Any:
+    """Dropout, since opset 1, in inference: the identity."""
+    if training is not None:
+        flag = g.value(training)
+        if flag is None or flag.any():
+            raise Unsupported("Dropout in training mode")
+    result = g.add("identity", [x])
+    if len(g.node.outputs) < 2 or not g.node.outputs[1]:
+        return result
+    everything = np.ones(1, bool if g.opset >= 10 else np.float32)
+    mask = g.add("constant_of_shape", [g.add("shape", [x])], value=everything)
+    return result, mask
