@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import functional
+from .. import _native, functional
+from .._tuning import fastest
 from ..errors import ShapeError
 from ..shapes import Pair, ReceptiveField, integer, output_hw, padding_pairs, pair
 from .checks import check_choice, check_flag
@@ -52,6 +53,11 @@ class Conv2d(VolumeLayer):
     algorithm : str, optional
         As in `fastconv.functional.conv2d`; None for what `fastconv.set_algorithm` says. Left to
         itself a layer, which packs its weights once, takes Winograd's algorithm where it pays.
+    tune : bool, optional
+        Measure all algorithms on the first image of each shape, on one thread, and keep to the
+        fastest, instead of estimating. Takes some milliseconds or more at the first call; the
+        choice, and with it the last bits, may differ from one process to the next. Not together
+        with `algorithm`.
     dtype : dtype, optional
         float32 or float64, of the parameters and thereby of inputs.
     rng : None, int or numpy.random.Generator, optional
@@ -106,6 +112,7 @@ class Conv2d(VolumeLayer):
         data_format: str = "NCHW",
         strict: bool = False,
         algorithm: str | None = None,
+        tune: bool = False,
         dtype: Any = np.float32,
         rng: Any = None,
     ) -> None:
@@ -124,6 +131,10 @@ class Conv2d(VolumeLayer):
                 )
         self.activation = check_choice(activation, "activation", tuple(functional.ACTIVATIONS))
         self.algorithm = check_choice(algorithm, "algorithm", (None, *functional.ALGORITHMS))
+        self.tune = check_flag(tune, "tune")
+        if self.tune and algorithm is not None:
+            raise ValueError(f"tune: expected False where algorithm is given, got {algorithm!r}")
+        self._tuned: dict[tuple[Any, ...], str] = {}
         shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
         self._create_parameters(
             {"weight": shape, "bias": shape[:1] if check_flag(bias, "bias") else None},
@@ -155,10 +166,22 @@ class Conv2d(VolumeLayer):
         out: Array | None = None,
         num_threads: int | None = None,
     ) -> Array:
-        weight, packed = self._parameters["weight"]
+        algorithm = self._fastest(input, activation) if self.tune else self.algorithm
+        packed = self._parameters["weight"].packed
+        return self._convolve(input, activation, out, num_threads, algorithm, packed)
+
+    def _convolve(
+        self,
+        input: Array,
+        activation: str | None,
+        out: Array | None,
+        num_threads: int | None,
+        algorithm: str | None,
+        packed: functional.PackedWeights | None,
+    ) -> Array:
         return functional.conv2d(
             input,
-            weight,
+            self._parameters["weight"].value,
             self._parameters["bias"].value,
             self.stride,
             self.padding,
@@ -168,10 +191,23 @@ class Conv2d(VolumeLayer):
             activation=activation,
             out=out,
             strict=self.strict,
-            algorithm=self.algorithm,
+            algorithm=algorithm,
             num_threads=num_threads,
             packed=packed,
         )
+
+    def _fastest(self, input: Array, activation: str | None) -> str | None:
+        """Return the algorithm that is fastest for one image of the input."""
+        image = input[:1] if getattr(input, "ndim", 0) == 4 else input
+        if 0 in getattr(image, "shape", (0,)):
+            return None
+        key = image.shape, image.strides, _native.isa_active()
+        if key not in self._tuned:
+            packed = functional.PackedWeights()  # let go with the algorithms that are not taken
+            self._tuned[key] = fastest(
+                lambda name: self._convolve(image, activation, None, 1, name, packed)
+            )
+        return self._tuned[key]
 
     def _output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         batch, _, size = self._split(shape, self.in_channels)
@@ -206,6 +242,7 @@ class Conv2d(VolumeLayer):
         text += ", bias=False" if self.bias is None else ""
         text += f", activation={self.activation!r}" if self.activation else ""
         text += f", algorithm={self.algorithm!r}" if self.algorithm else ""
+        text += ", tune=True" if self.tune else ""
         return text + self._volume_repr()
 
 
