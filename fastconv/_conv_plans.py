@@ -48,18 +48,22 @@ class ConvPlan(NamedTuple):
 
 #: What Winograd's algorithms compute.
 WINOGRAD: dict[int, str] = {
-    ALGORITHMS["winograd"]: "'winograd' computes 3x3 filters at stride and dilation 1",
+    ALGORITHMS["winograd"]: "'winograd' computes undilated 3x3 filters at strides 1 and 2 and 5x5 "
+    "filters at stride 1",
     ALGORITHMS[
         "winograd_rows"
     ]: "'winograd_rows' computes filters of 3 rows (3x3 or other widths) at "
     "stride 1, dilation 1 along columns",
 }
+#: (filter, stride) of "winograd".
+WINOGRAD_WINDOWS = {((3, 3), (1, 1)), ((3, 3), (2, 2)), ((5, 5), (1, 1))}
 
 
 def _winograd_fits(code: int, weight: View, geometry: dict[str, Any]) -> bool:
-    axes = 2 if code == ALGORITHMS["winograd"] else 1
-    dense = geometry["dilation"][:axes] == (1, 1)[:axes]
-    return dense and geometry["stride"] == (1, 1) and weight.size[2 : 2 + axes] == (3, 3)[:axes]
+    stride, dilation = geometry["stride"], geometry["dilation"]
+    if code == ALGORITHMS["winograd"]:
+        return dilation == (1, 1) and (weight.size[2:], stride) in WINOGRAD_WINDOWS
+    return stride == (1, 1) and dilation[0] == 1 and weight.size[2] == 3
 
 
 def _conv_plan(

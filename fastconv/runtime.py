@@ -101,8 +101,8 @@ def set_algorithm(name: str) -> None:
     Parameters
     ----------
     name : {"auto", "direct", "channels_last", "planar", "winograd", "winograd_rows", "im2col"}
-        "auto" lets the planner choose by the shape of one image. "winograd" (3x3
-        filters at stride and dilation 1) and "winograd_rows" (filters of 3 rows at stride 1) are
+        "auto" lets the planner choose by the shape of one image. "winograd" (undilated 3x3 filters
+        at strides 1 and 2, 5x5 at stride 1) and "winograd_rows" (filters of 3 rows at stride 1) are
         used where they fit.
 
     Raises

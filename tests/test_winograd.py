@@ -10,7 +10,7 @@ import reference as ref
 from cases import ConvCase
 
 import fastconv
-from fastconv import _native, conv2d, nn
+from fastconv import _native, conv2d, nn, runtime
 
 # Sizes on both sides of tiles of 4, blocks of tiles, vectors and panels.
 CASES = [
@@ -32,6 +32,30 @@ ROWS = [
     ConvCase("column", 1, 7, 10, 19, 3, (3, 1)),
     ConvCase("dilated", 1, 4, 12, 40, 3, padding=2, dilation=(1, 2)),
 ]
+
+# Height and width of a tile's patch of inputs, filter size, stride; the largest ratio that its rms
+# error may have to the direct sum's, from 16 channels on.
+TILES = {
+    "F(2x2,3x3)": (4, 4, 3, 1, 1.0),
+    "F(2x4,3x3)": (4, 6, 3, 1, 1.5),
+    "F(4x2,3x3)": (6, 4, 3, 1, 1.5),
+    "F(4x4,3x3)": (6, 6, 3, 1, 2.5),
+    "F(2x2,5x5)": (6, 6, 5, 1, 1.7),
+    "F(4x4,5x5)": (8, 8, 5, 1, 6.0),
+    "F(2x2,3x3)/2": (5, 5, 3, 2, 1.0),
+    "F(4x4,3x3)/2": (9, 9, 3, 2, 1.5),
+}
+
+
+@pytest.fixture(params=TILES)
+def tile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name a tile that can be forced as an algorithm."""
+    name: str = request.param
+    height, width = TILES[name][:2]
+    code = runtime.ALGORITHMS["winograd"] | height << 8 | width << 12
+    monkeypatch.setitem(runtime.ALGORITHMS, name, code)
+    return name
+
 
 # The factor over the direct bound: norms of the transforms for the points 0, 5/8, 3/2, infinity.
 FACTOR = {"winograd": 60.0, "winograd_rows": 8.0}
@@ -75,23 +99,56 @@ def test_fused_activations(activation: str, algorithm: Any, isa: str) -> None:
     ref.assert_close(y, ref.activate(plain, activation), limit)
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "channels"),
-    [(None, 2), (None, 3), (None, 16), ("winograd", 24), ("winograd", 64), ("winograd", 256)],
-)
-def test_rms_error_of_the_default_choice(channels: int, algorithm: Any, isa: str) -> None:
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_every_tile(tile: str, layout: Any, dtype: str, isa: str) -> None:
+    """Sizes around its multiples, with padding; a bound that no wrong answer passes."""
+    _, _, size, stride, _ = TILES[tile]
+    rng = np.random.default_rng(3)
+    w = rng.standard_normal((19, 5, size, size)).astype(dtype)
+    for extra in range(9):
+        height, width = size + extra, size + extra * 5 % 9
+        x = rng.standard_normal((1, 5, height, width)).astype(dtype)
+        geometry: dict[str, Any] = {"stride": stride, "padding": (extra % 3, 1)}
+        expected = ref.conv2d(x, w, None, **geometry)
+        if layout == "NHWC":
+            x, expected = (
+                np.ascontiguousarray(x.transpose(0, 2, 3, 1)),
+                expected.transpose(0, 2, 3, 1),
+            )
+        y = conv2d(x, w, **geometry, algorithm=tile, data_format=layout)
+        limit = 1000 * np.finfo(dtype).eps * np.abs(expected).max()
+        ref.assert_close(y, expected, np.full_like(expected, limit), f"{tile} {height}x{width}")
+
+
+def layer_rms(x: Any, w: Any, exact: Any, algorithm: Any, **geometry: Any) -> float:
+    """Rms error of a layer with these weights."""
+    filters, channels, size, _ = w.shape
+    layer = nn.Conv2d(channels, filters, size, bias=False, algorithm=algorithm, **geometry)
+    layer.weight = w
+    return float(np.sqrt(np.mean((layer(x) - exact) ** 2)))
+
+
+@pytest.mark.parametrize("channels", [16, 24, 64, 256])
+def test_rms_error_of_every_tile(tile: Any, channels: int, isa: str) -> None:
+    """What docs/architecture.md states: for 3x3 at most 2.5 times the direct sum's error."""
+    _, _, size, stride, most = TILES[tile]
+    rng = np.random.default_rng(channels)
+    x = rng.standard_normal((1, channels, 28, 28)).astype(np.float32)
+    w = rng.standard_normal((32, channels, size, size)).astype(np.float32)
+    exact = conv2d(x.astype(np.float64), w.astype(np.float64), stride=stride, algorithm="im2col")
+    direct = layer_rms(x, w, exact, "direct", stride=stride)
+    assert layer_rms(x, w, exact, tile, stride=stride) <= most * direct
+
+
+@pytest.mark.parametrize("channels", [2, 3, 16, 64])
+def test_rms_error_of_the_default_choice(channels: int, isa: str) -> None:
     """Where layers choose it, at most 2.5 times the direct sum's error."""
     rng = np.random.default_rng(channels)
     x = rng.standard_normal((1, channels, 20, 20)).astype(np.float32)
     w = rng.standard_normal((32, channels, 3, 3)).astype(np.float32)
     exact = conv2d(x.astype(np.float64), w.astype(np.float64), algorithm="im2col")
-
-    def rms(algorithm: Any) -> float:
-        layer = nn.Conv2d(channels, 32, 3, bias=False, algorithm=algorithm)
-        layer.weight = w
-        return float(np.sqrt(np.mean((layer(x) - exact) ** 2)))
-
-    assert rms(algorithm) <= 2.5 * rms("direct")
+    direct = layer_rms(x, w, exact, "direct")
+    assert layer_rms(x, w, exact, None) <= 2.5 * direct
 
 
 @pytest.mark.parametrize("algorithm", FACTOR)
@@ -126,7 +183,8 @@ def test_weights_of_any_strides() -> None:
 @pytest.mark.parametrize(
     ("algorithm", "kernel", "arguments"),
     [
-        ("winograd", (3, 3), {"stride": 2}),
+        ("winograd", (3, 3), {"stride": 3}),
+        ("winograd", (3, 3), {"stride": (1, 2)}),
         ("winograd", (3, 3), {"dilation": (1, 2)}),
         ("winograd", (3, 1), {}),
         ("winograd_rows", (3, 3), {"stride": (1, 2)}),
@@ -143,10 +201,10 @@ def test_refused_where_it_does_not_fit(
 
 
 def test_as_the_default_algorithm_it_is_used_where_it_fits() -> None:
-    x, w = np.ones((1, 2, 9, 9)), np.ones((3, 2, 5, 5))
+    x, w = np.ones((1, 2, 9, 9)), np.ones((3, 2, 4, 4))
     fastconv.set_algorithm("winograd")
     try:
-        np.testing.assert_array_equal(conv2d(x, w), np.full((1, 3, 5, 5), 50.0))
+        np.testing.assert_array_equal(conv2d(x, w), np.full((1, 3, 6, 6), 32.0))
         np.testing.assert_allclose(conv2d(x, w[..., :3, :3]), np.full((1, 3, 7, 7), 18.0))
     finally:
         fastconv.set_algorithm("auto")

@@ -13,7 +13,8 @@ static fc_status check_weight(const fc_conv2d_desc *d) {
     if ((status = fc_check_tensor(w)) || (fc_present(b) && (status = fc_check_tensor(b))))
         return status;
     if (w->dtype > FC_FLOAT64 || (fc_present(b) && b->dtype != w->dtype) ||
-        d->algorithm < FC_ALGORITHM_AUTO || d->algorithm > FC_ALGORITHM_WINOGRAD_ROWS)
+        d->algorithm < FC_ALGORITHM_AUTO ||
+        (d->algorithm > FC_ALGORITHM_WINOGRAD_ROWS && !fc_is_winograd(d->algorithm)))
         return FC_ERROR_UNSUPPORTED;
     if (d->groups < 1) return FC_ERROR_ARGUMENT;
     const int64_t bias[4] = {w->size[0], 1, 1, 1};
@@ -138,7 +139,7 @@ fc_status fc_program_add_conv2d(struct fc_program *program, const fc_conv2d_desc
         d.weight.offset_bytes = offset;
     }
     if (d.algorithm == FC_ALGORITHM_IM2COL) return add_im2col_steps(program, &d, &packing);
-    if (d.algorithm == FC_ALGORITHM_WINOGRAD) return fc_add_winograd_step(program, &d, &packing);
+    if (packing.winograd) return fc_add_winograd_step(program, &d, &packing);
     if (d.algorithm == FC_ALGORITHM_PLANAR || d.algorithm == FC_ALGORITHM_WINOGRAD_ROWS)
         return fc_add_planar_step(program, &d, &packing);
     return fc_add_direct_step(program, &d, &packing);
@@ -150,8 +151,9 @@ fc_status fc_program_add_conv2d_pack(struct fc_program *program, const fc_conv2d
     if (status) return status;
     if (desc->algorithm < FC_ALGORITHM_IM2COL || slot < 0 || slot >= FC_MAX_SLOTS)
         return FC_ERROR_ARGUMENT;
-    if (desc->algorithm == FC_ALGORITHM_WINOGRAD &&
-        (desc->weight.size[2] != 3 || desc->weight.size[3] != 3))
+    const struct fc_kernel_set *kernels = program->kernels->set[desc->weight.dtype];
+    if (fc_is_winograd(desc->algorithm) &&
+        !fc_winograd_tile_of(kernels, desc->algorithm, &desc->weight))
         return FC_ERROR_UNSUPPORTED;
     if (desc->algorithm == FC_ALGORITHM_WINOGRAD_ROWS && desc->weight.size[2] != 3)
         return FC_ERROR_UNSUPPORTED;

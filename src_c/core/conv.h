@@ -23,8 +23,9 @@ struct fc_packing {
     int64_t weight_elements; /* before the biases */
     int64_t bytes;           /* -1: overflow */
     int channel_major;       /* rows run over [channel][tap] */
-    int winograd;            /* taps are the 36 transformed weights */
-    int rows;                /* taps are the 6 transformed weights of each filter column */
+    const struct fc_winograd_tile
+        *winograd; /* taps are its transformed weights; NULL: plain ones */
+    int rows;      /* taps are the 6 transformed weights of each filter column */
 };
 
 struct fc_panel {
@@ -37,17 +38,42 @@ void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
                      const struct fc_kernel_set *kernels, int algorithm);
 struct fc_panel fc_packing_panel(const struct fc_packing *packing, int64_t group, int64_t panel);
 
-/* What AUTO and DIRECT stand for on this descriptor; `packed`: packing the weights costs nothing now. */
+/* What AUTO, DIRECT and WINOGRAD without a tile stand for on this descriptor; `packed`: packing the
+ * weights costs nothing now. -1: Winograd's algorithm does not fit it. */
 int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *kernels,
                         int packed);
-/* Whether F(4x4, 3x3), or F(4, 3) along columns, can compute this at all. */
-int fc_winograd_fits(const fc_conv2d_desc *desc);
+/* Whether F(4, 3) along columns can compute this at all. */
 int fc_winograd_rows_fits(const fc_conv2d_desc *desc);
 /* Whether desc->algorithm can. Sizes of x and y are not looked at. */
 int fc_algorithm_fits(const fc_conv2d_desc *desc);
 
-#define FC_TILE 4  /* output pixels along a side of a Winograd tile */
-#define FC_PATCH 6 /* input pixels */
+#define FC_TILE 4  /* output rows of a tile of F(4, 3) along columns */
+#define FC_PATCH 6 /* its input rows */
+
+/* Winograd's algorithm names its tile by the patch, above the low byte; 0: the one that suits the shape. */
+static inline int fc_is_winograd(int algorithm) {
+    return (algorithm & 0xff) == FC_ALGORITHM_WINOGRAD;
+}
+static inline int fc_winograd_algorithm(const struct fc_winograd_tile *tile) {
+    return FC_ALGORITHM_WINOGRAD | tile->patch[0] << 8 | tile->patch[1] << 12;
+}
+/* The tile that the algorithm names for weights of this size; NULL: none. */
+const struct fc_winograd_tile *fc_winograd_tile_of(const struct fc_kernel_set *kernels,
+                                                   int algorithm, const fc_tensor *weight);
+/* Whether the tile can compute the convolution. */
+int fc_winograd_fits(const struct fc_winograd_tile *tile, const fc_conv2d_desc *desc);
+/* The algorithm with the largest tile that can, of all or, if a tile is named, of that one; 0: none can.
+ * Sizes of x and y are not looked at. */
+int fc_winograd_largest(int algorithm, const fc_conv2d_desc *desc);
+/* Packed taps of a tile, and which of them a product meets. */
+int64_t fc_winograd_taps(const struct fc_winograd_tile *tile);
+int64_t fc_winograd_tap(const struct fc_winograd_tile *tile, int64_t product);
+/* Transform the weights of `filters` filters from src on into a panel at dst: for a tile; for F(4, 3) along
+ * columns, rows [channel][filter column][product]. */
+void fc_winograd_pack(const struct fc_winograd_tile *tile, const fc_tensor *weight, const char *src,
+                      char *dst, int64_t filters, int64_t width);
+void fc_winograd_rows_pack(const fc_tensor *weight, const char *src, char *dst, int64_t filters,
+                           int64_t width);
 
 /* Adds the step that packs desc's weight and bias into slots[slot] + offset_bytes. */
 fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *desc, int algorithm,

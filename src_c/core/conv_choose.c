@@ -10,7 +10,7 @@
 #define FC_LARGEST_STRIP_BYTES ((int64_t)64 << 20)
 
 /* With fewer channels Winograd's rounding error is more than 2.5 times that of the direct sum. */
-#define FC_WINOGRAD_CHANNELS 24
+#define FC_WINOGRAD_CHANNELS 16
 /* The same for F(4, 3) along columns, by channels times filter columns. */
 #define FC_WINOGRAD_ROWS_COLUMNS 6
 
@@ -81,19 +81,32 @@ static double winograd_rows_cycles(const fc_conv2d_desc *d, const struct shape *
     return cycles + planar_strides(d, s);
 }
 
-/* A tile of 4x4: 36 products instead of 144, transforms of about 200 operations a vector in and out,
- * and what the last tiles stick out. */
-static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s) {
+/* Products of a tile, its transforms in and out, and what the last tiles stick out. */
+static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s,
+                              const struct fc_winograd_tile *tile) {
     double pixels = (double)(d->y.size[2] * d->y.size[3]);
-    double tiles = (double)(fc_ceil_div(d->y.size[2], 4) * fc_ceil_div(d->y.size[3], 4));
+    double tiles = (double)(fc_ceil_div(d->y.size[2], tile->outputs[0]) *
+                            fc_ceil_div(d->y.size[3], tile->outputs[1]));
     double vectors_in = (double)fc_ceil_div((int64_t)s->channels, (int64_t)s->lanes);
-    double tile = 36 * s->channels * s->vectors * 1.1 + 240 * vectors_in + 220 * s->vectors;
-    return tile * tiles / pixels + 4 + s->transposes * s->lanes / 3;
+    double products = (double)(tile->patch[0] * tile->patch[1]);
+    double cycles = products * (s->channels * s->vectors * 1.1 + 6 * vectors_in + 6 * s->vectors);
+    return cycles * tiles / pixels + 4 + s->transposes * s->lanes / 3;
 }
 
-int fc_winograd_fits(const fc_conv2d_desc *d) {
-    return d->weight.size[2] == 3 && d->weight.size[3] == 3 && d->stride[0] == 1 &&
-           d->stride[1] == 1 && d->dilation[0] == 1 && d->dilation[1] == 1;
+/* The best tile that fits; NULL: none does. */
+static const struct fc_winograd_tile *choose_tile(const fc_conv2d_desc *d,
+                                                  const struct fc_kernel_set *kernels,
+                                                  const struct shape *s, double *cycles) {
+    const struct fc_winograd_tile *choice = NULL;
+    for (int i = 0; i < FC_WINOGRAD_TILE_COUNT; i++) {
+        const struct fc_winograd_tile *tile = &kernels->winograd[i];
+        if (!fc_winograd_fits(tile, d)) continue;
+        double own = winograd_cycles(d, s, tile);
+        if (choice && own >= *cycles) continue;
+        *cycles = own;
+        choice = tile;
+    }
+    return choice;
 }
 
 int fc_winograd_rows_fits(const fc_conv2d_desc *d) {
@@ -101,11 +114,17 @@ int fc_winograd_rows_fits(const fc_conv2d_desc *d) {
 }
 
 int fc_algorithm_fits(const fc_conv2d_desc *d) {
-    if (d->algorithm == FC_ALGORITHM_WINOGRAD) return fc_winograd_fits(d);
-    return d->algorithm != FC_ALGORITHM_WINOGRAD_ROWS || fc_winograd_rows_fits(d);
+    if (d->algorithm == FC_ALGORITHM_WINOGRAD_ROWS) return fc_winograd_rows_fits(d);
+    return !fc_is_winograd(d->algorithm) || fc_winograd_largest(d->algorithm, d);
 }
 
 int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels, int packed) {
+    struct shape s = shape_of(d, kernels);
+    double best, planar;
+    if (d->algorithm == FC_ALGORITHM_WINOGRAD) {
+        const struct fc_winograd_tile *tile = choose_tile(d, kernels, &s, &best);
+        return tile ? fc_winograd_algorithm(tile) : d->algorithm;
+    }
     if (d->algorithm != FC_ALGORITHM_AUTO && d->algorithm != FC_ALGORITHM_DIRECT)
         return d->algorithm;
     int64_t rows = (d->weight.size[2] - 1) * d->dilation[0] + 1;
@@ -114,8 +133,8 @@ int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *ker
                                d->weight.size[1] * fc_dtype_bytes((fc_dtype)d->x.dtype));
     int automatic = d->algorithm == FC_ALGORITHM_AUTO;
     if (automatic && (bytes < 0 || bytes > FC_LARGEST_STRIP_BYTES)) return FC_ALGORITHM_IM2COL;
-    struct shape s = shape_of(d, kernels);
-    double best = channels_last_cycles(d, &s), planar = planar_cycles(d, &s);
+    best = channels_last_cycles(d, &s);
+    planar = planar_cycles(d, &s);
     int choice = FC_ALGORITHM_CHANNELS_LAST;
     if (planar < best) {
         choice = FC_ALGORITHM_PLANAR;
@@ -123,13 +142,14 @@ int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *ker
     }
     /* weights are transformed in double: not anew for every run */
     if (!automatic || !packed) return choice;
-    double by_rows = winograd_rows_cycles(d, &s, kernels);
+    double by_rows = winograd_rows_cycles(d, &s, kernels), by_tiles;
     if (fc_winograd_rows_fits(d) &&
         s.channels * (double)d->weight.size[3] >= FC_WINOGRAD_ROWS_COLUMNS && by_rows < best) {
         choice = FC_ALGORITHM_WINOGRAD_ROWS;
         best = by_rows;
     }
-    if (fc_winograd_fits(d) && s.channels >= FC_WINOGRAD_CHANNELS && winograd_cycles(d, &s) < best)
-        choice = FC_ALGORITHM_WINOGRAD;
+    const struct fc_winograd_tile *tile = choose_tile(d, kernels, &s, &by_tiles);
+    if (tile && s.channels >= FC_WINOGRAD_CHANNELS && by_tiles < best)
+        choice = fc_winograd_algorithm(tile);
     return choice;
 }

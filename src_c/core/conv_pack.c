@@ -4,6 +4,7 @@
 void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
                      const struct fc_kernel_set *kernels, int algorithm) {
     const fc_tensor *w = &desc->weight;
+    const struct fc_winograd_tile *winograd = fc_winograd_tile_of(kernels, algorithm, w);
     int rows = algorithm == FC_ALGORITHM_WINOGRAD_ROWS;
     int planar = algorithm == FC_ALGORITHM_PLANAR || rows;
     *packing = (struct fc_packing){
@@ -16,10 +17,10 @@ void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
                   : planar ? FC_PLANAR_FILTERS
                            : kernels->tile_vectors,
         .channel_major = algorithm == FC_ALGORITHM_IM2COL || planar,
-        .winograd = algorithm == FC_ALGORITHM_WINOGRAD,
+        .winograd = winograd,
         .rows = rows,
     };
-    if (packing->winograd) packing->taps = FC_PATCH * FC_PATCH;
+    if (winograd) packing->taps = fc_winograd_taps(winograd);
     if (rows) packing->taps = fc_product(w->size[3], FC_PATCH);
     packing->depth = fc_product(packing->channels, packing->taps);
     packing->vectors = fc_ceil_div(packing->filters, packing->lanes);
@@ -119,72 +120,6 @@ static void pack_blocks(const struct pack_plan *plan, const char *src, char *dst
     }
 }
 
-/* G g along one axis: three weights to six, at the points of winograd.tmpl.h. */
-static void transform(const double g[3], double u[6]) {
-    static const double a = 0.625, b = 1.5;
-    const double at_a = 2 * a * a * (a * a - b * b), at_b = 2 * b * b * (b * b - a * a);
-    u[0] = g[0] / (a * a * b * b);
-    u[1] = (g[0] + a * g[1] + a * a * g[2]) / at_a;
-    u[2] = (g[0] - a * g[1] + a * a * g[2]) / at_a;
-    u[3] = (g[0] + b * g[1] + b * b * g[2]) / at_b;
-    u[4] = (g[0] - b * g[1] + b * b * g[2]) / at_b;
-    u[5] = g[2];
-}
-
-static double element(const char *p, int64_t dtype) {
-    return dtype == FC_FLOAT32 ? (double)*(const float *)p : *(const double *)p;
-}
-
-/* U = G g G' in double, rounded once. */
-static void pack_winograd(const struct pack_plan *plan, const char *src, char *dst, int64_t filters,
-                          int64_t width) {
-    const struct fc_packing *p = &plan->packing;
-    int64_t dtype = plan->weight.dtype;
-    for (int64_t c = 0; c < p->channels; c++)
-        for (int64_t k = 0; k < filters; k++) {
-            double columns[3][6];
-            for (int s = 0; s < 3; s++) {
-                double g[3];
-                for (int r = 0; r < 3; r++)
-                    g[r] = element(src + fc_offset(&plan->weight, k, c, r, s), dtype);
-                transform(g, columns[s]);
-            }
-            for (int i = 0; i < 6; i++) {
-                double g[3] = {columns[0][i], columns[1][i], columns[2][i]}, u[6];
-                transform(g, u);
-                for (int j = 0; j < 6; j++) {
-                    int64_t at = row_of(p, i * 6 + j, c) * width + k;
-                    if (dtype == FC_FLOAT32)
-                        ((float *)dst)[at] = (float)u[j];
-                    else
-                        ((double *)dst)[at] = u[j];
-                }
-            }
-        }
-}
-
-/* U = G g for each column of the filter, rows [channel][column][xi]. */
-static void pack_rows(const struct pack_plan *plan, const char *src, char *dst, int64_t filters,
-                      int64_t width) {
-    const struct fc_packing *p = &plan->packing;
-    int64_t dtype = plan->weight.dtype;
-    for (int64_t c = 0; c < p->channels; c++)
-        for (int64_t s = 0; s < plan->weight.size[3]; s++)
-            for (int64_t k = 0; k < filters; k++) {
-                double g[3], u[6];
-                for (int r = 0; r < 3; r++)
-                    g[r] = element(src + fc_offset(&plan->weight, k, c, r, s), dtype);
-                transform(g, u);
-                for (int xi = 0; xi < FC_PATCH; xi++) {
-                    int64_t at = row_of(p, s * FC_PATCH + xi, c) * width + k;
-                    if (dtype == FC_FLOAT32)
-                        ((float *)dst)[at] = (float)u[xi];
-                    else
-                        ((double *)dst)[at] = u[xi];
-                }
-            }
-}
-
 static void pack_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
     const struct pack_plan *plan = plan_;
     const struct fc_packing *p = &plan->packing;
@@ -201,9 +136,9 @@ static void pack_run(const void *plan_, const struct fc_run *run, int64_t i, int
         char *dst = packed + panel.weight * bytes, *bias = packed + panel.bias * bytes;
         if (panel.filters < width) memset(dst, 0, (size_t)(width * p->depth * bytes));
         if (p->winograd)
-            pack_winograd(plan, src, dst, panel.filters, width);
+            fc_winograd_pack(p->winograd, &plan->weight, src, dst, panel.filters, width);
         else if (p->rows)
-            pack_rows(plan, src, dst, panel.filters, width);
+            fc_winograd_rows_pack(&plan->weight, src, dst, panel.filters, width);
         else if (plan->contiguous && (p->channel_major || p->taps == 1))
             pack_transposed(plan, src, dst, panel.filters, width);
         else if (plan->block)

@@ -134,8 +134,12 @@ static fc_conv2d_desc plane_weight(const fc_conv3d_desc *d, const struct fc_part
 int32_t fc_part_algorithm(const fc_conv3d_desc *d, const struct fc_part *part) {
     fc_conv2d_desc plane = plane_weight(d, part);
     if (part->fill) return FC_ALGORITHM_CHANNELS_LAST;
-    if (fc_algorithm_fits(&plane)) return d->algorithm;
-    return d->algorithm == FC_ALGORITHM_WINOGRAD ? FC_ALGORITHM_CHANNELS_LAST : FC_ALGORITHM_PLANAR;
+    if (fc_is_winograd(d->algorithm)) {
+        int own = fc_winograd_largest(d->algorithm, &plane);
+        if (!own) own = fc_winograd_largest(FC_ALGORITHM_WINOGRAD, &plane);
+        return own ? own : FC_ALGORITHM_CHANNELS_LAST;
+    }
+    return fc_algorithm_fits(&plane) ? d->algorithm : FC_ALGORITHM_PLANAR;
 }
 
 struct fc_packing fc_part_packing(const fc_conv3d_desc *d, const struct fc_part *part,

@@ -82,7 +82,9 @@ typedef enum fc_algorithm {
     FC_ALGORITHM_IM2COL = 2,        /* an explicit column matrix, then GEMM */
     FC_ALGORITHM_CHANNELS_LAST = 3, /* direct, vectors along the filters (implicit GEMM) */
     FC_ALGORITHM_PLANAR = 4,        /* direct, vectors along the pixels */
-    FC_ALGORITHM_WINOGRAD = 5,      /* F(4x4, 3x3): 3x3 filters at stride and dilation 1 */
+    /* Winograd's: 3x3 filters at strides 1 and 2, 5x5 at stride 1, undilated. The planner chooses the tile,
+     * unless bits 8 to 11 and 12 to 15 name the height and width of its patch of inputs. */
+    FC_ALGORITHM_WINOGRAD = 5,
     FC_ALGORITHM_WINOGRAD_ROWS =
         6 /* planar F(4, 3) along columns: three rows, stride 1, dilated in columns at most */
 } fc_algorithm;
@@ -300,10 +302,10 @@ void fc_program_destroy(fc_program *program);
 fc_status fc_program_add_conv2d(fc_program *program, const fc_conv2d_desc *desc);
 /* Packs desc's weight and bias into slots[slot] + offset_bytes, as many bytes as fc_conv2d_packing
  * says. The layout depends on the shape and dtype of weight, groups, instruction set and algorithm
- * (neither AUTO nor DIRECT), and on nothing else: x, y and the window are not looked at. */
+ * (neither AUTO nor DIRECT, Winograd's with its tile), and on nothing else: x, y and the window are not looked at. */
 fc_status fc_program_add_conv2d_pack(fc_program *program, const fc_conv2d_desc *desc, int32_t slot,
                                      int64_t offset_bytes);
-/* What AUTO or DIRECT stands for on this descriptor, with weights packed once for many runs, and the
+/* What AUTO, DIRECT or WINOGRAD stands for on this descriptor, with weights packed once for many runs, and the
  * size of those. (A run that must pack its weights sums directly unless told otherwise.) */
 fc_status fc_conv2d_packing(const fc_program *program, const fc_conv2d_desc *desc,
                             int32_t *algorithm, int64_t *packed_bytes);

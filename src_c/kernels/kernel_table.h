@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/winograd_tiles.h"
+
 #define FC_MAX_TILE_VECTORS 4
 #define FC_MAX_TILE_PIXELS 8
 
@@ -61,27 +63,27 @@ struct fc_planar_args {
 };
 typedef void (*fc_planar_fn)(const struct fc_planar_args *args);
 
-/* winograd_input: one 6x6 input tile of F(4x4, 3x3).
- * formula:   v[i*6 + j][c] = (B' d B)[i][j][c], d[i][j][c] = x[i*row_stride + j*pixel_stride + c]
- * layout:    x channels last; v [36][...][channels rounded up to VL] with xi_stride between the 36
+/* winograd_input: one input tile, ph x pw pixels, of Winograd's algorithm.
+ * formula:   v[(i*pw + j)*xi_stride + c] = (B' d B)[i][j][c], d[i][j][c] = pixel[i*pw + j][c], c < channels
+ * layout:    pixel [ph*pw] pointers to the channels of a pixel; v has xi_stride between the products
  * alignment: none needed
  * overrun:   writes v up to a multiple of VL channels (zeros)
  * edges:     the last channels are loaded masked. */
 struct fc_winograd_input_args {
-    const void *x;
-    ptrdiff_t row_stride, pixel_stride, channels;
+    const void *const *pixel;
+    ptrdiff_t channels;
     void *v;
     ptrdiff_t xi_stride;
 };
 typedef void (*fc_winograd_input_fn)(const struct fc_winograd_input_args *args);
 
-/* winograd_output: one 4x4 output tile of F(4x4, 3x3).
+/* winograd_output: one output tile, mh x mw pixels, of Winograd's algorithm.
  * formula:   y[i*row_stride + j*pixel_stride + k] = min(hi, max(lo, (A' m A)[i][j][k] + bias[k])),
  *            i < rows, j < columns, k < filters
- * layout:    m [36][...][filters rounded up to VL] with xi_stride between the 36; y channels last
+ * layout:    m has xi_stride between the ph*pw products; y channels last
  * alignment: none needed
  * overrun:   reads m and bias up to a multiple of VL filters
- * edges:     1 to 4 rows and columns; the last filters are stored masked. */
+ * edges:     1 to mh rows, 1 to mw columns; the last filters are stored masked. */
 struct fc_winograd_output_args {
     const void *m;
     ptrdiff_t xi_stride;
@@ -93,6 +95,12 @@ struct fc_winograd_output_args {
     double lo, hi;
 };
 typedef void (*fc_winograd_output_fn)(const struct fc_winograd_output_args *args);
+
+struct fc_winograd_tile {
+    int patch[2], outputs[2]; /* ph, pw; mh, mw */
+    fc_winograd_input_fn input;
+    fc_winograd_output_fn output;
+};
 
 /* winograd_rows_input: one tile row of F(4, 3) along columns.
  * formula:   v[xi*xi_stride + l] = (B' d)[xi][l], d[i][l] = x[i*row_stride + l], zero for i outside
@@ -303,8 +311,7 @@ struct fc_kernel_set {
     fc_planar_fn planar;
     fc_winograd_rows_input_fn winograd_rows_input;
     fc_winograd_rows_fn winograd_rows;
-    fc_winograd_input_fn winograd_input;
-    fc_winograd_output_fn winograd_output;
+    const struct fc_winograd_tile *winograd; /* FC_WINOGRAD_TILE_COUNT of them */
     fc_copy2d_fn copy2d;
     fc_add2d_fn add2d;
     fc_reduce_taps_fn reduce_taps;

@@ -5,7 +5,7 @@
  *
  * Filters of three rows make four output rows of six input rows by 6 products instead of 12, whatever
  * their width. Rows are added and scaled as they lie, so that there are no shuffles, and the six sums of a
- * tile never leave the registers. The points are those of winograd.tmpl.h.
+ * tile never leave the registers. The points are those of winograd_tiles.h.
  */
 
 FC_INLINE void FC_NAME(winograd_rows_input_at)(const struct fc_winograd_rows_input_args *a,
@@ -20,7 +20,7 @@ FC_INLINE void FC_NAME(winograd_rows_input_at)(const struct fc_winograd_rows_inp
             d[i] = masked ? V_(loadn)(x + i * a->row_stride, a->count - l)
                           : V_(load)(x + i * a->row_stride);
     }
-    FC_NAME(wino_input_row)(d, v);
+    FC_NAME(wino_input_line)(6, d, v);
 #pragma GCC unroll 6
     for (int i = 0; i < 6; i++) {
         if (masked)
@@ -40,7 +40,7 @@ static void FC_NAME(winograd_rows_input)(const struct fc_winograd_rows_input_arg
 
 /* A' m + bias, where the bias is in m[0] and m[5] already */
 FC_INLINE void FC_NAME(winograd_rows_output)(const V m[6], V bias, V y[4]) {
-    const V a = V_(set1)(FC_WINO_A), b = V_(set1)(FC_WINO_B);
+    const V a = V_(set1)((T)fc_winograd_points[6][0]), b = V_(set1)((T)fc_winograd_points[6][1]);
     V sum_a = m[1] + m[2], odd_a = m[1] - m[2];
     V sum_b = m[3] + m[4], odd_b = m[3] - m[4];
     y[0] = m[0] + (sum_a + sum_b);
@@ -133,10 +133,3 @@ static void FC_NAME(winograd_rows)(const struct fc_winograd_rows_args *a) {
     if (a->filters == 2) FC_NAME(winograd_rows_filters)(a, 2);
 #endif
 }
-
-#undef FC_WINO_A
-#undef FC_WINO_B
-#undef FC_WINO_A2
-#undef FC_WINO_B2
-#undef FC_WINO_SUM
-#undef FC_WINO_PRODUCT

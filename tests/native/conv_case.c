@@ -29,6 +29,20 @@ double conv_work(const struct conv_case *c) {
     return outputs * (double)(c->channels * c->r * c->s);
 }
 
+void conv_tile(struct conv_case *c, int tile) {
+    static const int tiles[CONV_TILES][4] = {/* patch height and width, filter, stride */
+                                             {4, 4, 3, 1}, {4, 6, 3, 1}, {6, 4, 3, 1},
+                                             {6, 6, 3, 1}, {6, 6, 5, 1}, {8, 8, 5, 1},
+                                             {5, 5, 3, 2}, {9, 9, 3, 2}};
+    const int *t = tiles[tile];
+    c->algorithm = FC_ALGORITHM_WINOGRAD | t[0] << 8 | t[1] << 12;
+    c->r = c->s = t[2];
+    for (int a = 0; a < 2; a++) {
+        c->stride[a] = t[3];
+        c->dilation[a] = 1;
+    }
+}
+
 static struct conv_case draw(struct random *random) {
     static const int64_t groups[] = {1, 1, 1, 1, 2, 3, 5};
     static const int64_t channels[] = {1, 1, 2, 3, 4, 5, 7, 8, 16, 17, 33};
@@ -65,11 +79,11 @@ static struct conv_case draw(struct random *random) {
         c.pad[a] = random_range(random, 0, 1) ? random_range(random, 0, 4) : 0;
     }
     if (random_range(random, 0, 5) == 0) { /* what Winograd's algorithm takes */
-        c.r = c.s = 3;
-        for (int a = 0; a < 2; a++) c.stride[a] = c.dilation[a] = 1;
-        static const int64_t algorithms[] = {FC_ALGORITHM_AUTO, FC_ALGORITHM_WINOGRAD,
-                                             FC_ALGORITHM_WINOGRAD_ROWS};
-        c.algorithm = (int32_t)RANDOM_OF(random, algorithms);
+        conv_tile(&c, (int)random_range(random, 0, CONV_TILES - 1));
+        if (random_range(random, 0, 2) == 0) c.algorithm = FC_ALGORITHM_WINOGRAD;
+        if (random_range(random, 0, 2) == 0) c.algorithm = FC_ALGORITHM_AUTO;
+        if (c.r == 3 && c.stride[0] == 1 && random_range(random, 0, 2) == 0)
+            c.algorithm = FC_ALGORITHM_WINOGRAD_ROWS;
     }
     int64_t tallest = (c.r - 1) * c.dilation[0] + 1, widest = (c.s - 1) * c.dilation[1] + 1;
     c.h = random_range(random, 1, 14) + (tallest > c.pad[0] ? tallest - c.pad[0] - 1 : 0);
@@ -104,6 +118,13 @@ fc_conv2d_desc conv_desc(struct scene *scene, const struct conv_case *c, fc_dtyp
     tensor_fill(scene, &d.x);
     tensor_fill(scene, &d.weight);
     if (c->bias) tensor_fill(scene, &d.bias);
+    if (d.algorithm == FC_ALGORITHM_WINOGRAD) { /* its bound is that of the planner's tile */
+        fc_program *program = program_new();
+        int64_t bytes = 0;
+        fc_status status = fc_conv2d_packing(program, &d, &d.algorithm, &bytes);
+        if (status) case_fail("packing: %s", fc_status_message(status));
+        fc_program_destroy(program);
+    }
     return d;
 }
 

@@ -146,7 +146,10 @@ real unit_roundoff(int32_t dtype);   /* half the distance from 1 to the next num
 real smallest_normal(int32_t dtype); /* what is smaller may count as zero */
 /* A sum of `terms` products, their absolute values adding up to `magnitude`, in any order. */
 real sum_bound(int32_t dtype, int64_t terms, real magnitude);
-/* The bound for a convolution by Winograd, bias and activation left out. */
+static inline int winograd_algorithm(int32_t algorithm) {
+    return (algorithm & 0xff) == FC_ALGORITHM_WINOGRAD;
+}
+/* The bound for a convolution by Winograd, its tile named, bias and activation left out. */
 real winograd_bound(const struct scene *scene, const fc_conv2d_desc *d, const int64_t at[4]);
 real winograd_rows_bound(const struct scene *scene, const fc_conv2d_desc *d, const int64_t at[4]);
 /* act(x) for an x known up to its bound. */

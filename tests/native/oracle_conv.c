@@ -31,7 +31,7 @@ struct expected oracle_conv2d(const struct scene *scene, const void *desc, const
         magnitude += fabsl(bias);
     }
     struct expected y = {sum, sum_bound(d->x.dtype, terms, magnitude)};
-    if (d->algorithm == FC_ALGORITHM_WINOGRAD) y.bound += winograd_bound(scene, d, at);
+    if (winograd_algorithm(d->algorithm)) y.bound += winograd_bound(scene, d, at);
     if (d->algorithm == FC_ALGORITHM_WINOGRAD_ROWS) y.bound += winograd_rows_bound(scene, d, at);
     return activated(d->x.dtype, d->activation, d->alpha, y);
 }

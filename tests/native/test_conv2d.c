@@ -110,6 +110,27 @@ static void empty(const struct setting *setting) {
     every_way(hollow, setting);
 }
 
+/* Around the multiples of each tile; nothing but padding under some. */
+static void winograd_tiles(const struct setting *setting) {
+    for (int tile = 0; tile < CONV_TILES; tile++)
+        for (int last = 0; last < 2; last++) {
+            struct conv_case c = conv_plain(3, 5, 5, 5, 5, 5);
+            conv_tile(&c, tile);
+            c.x = c.y = last ? LAYOUT_NHWC : LAYOUT_NCHW;
+            c.pad[1] = 2;
+            for (int i = 0; i < 9; i++) {
+                c.h = c.r + i;
+                c.w = c.s + i * 5 % 9;
+                conv_fit(&c, i % 3, 0);
+                conv_check(&c, setting->dtype, 3);
+            }
+            c.h = c.w = 1;
+            c.pad[0] = c.pad[1] = 11;
+            conv_fit(&c, 11, 11);
+            conv_check(&c, setting->dtype, 3);
+        }
+}
+
 /* Around the multiples of tiles of 4x4, of blocks of tiles, of vectors and of panels. */
 static void winograd(const struct setting *setting, int32_t algorithm) {
     for (int last = 0; last < 2; last++) {
@@ -164,6 +185,7 @@ void suite_conv2d_edges(const struct setting *setting) {
     blocks(setting);
     padding(setting);
     empty(setting);
+    winograd_tiles(setting);
     winograd(setting, FC_ALGORITHM_WINOGRAD);
     winograd(setting, FC_ALGORITHM_WINOGRAD_ROWS);
     automatic(setting);
@@ -183,7 +205,8 @@ void suite_conv2d_values(const struct setting *setting) {
         struct conv_case c = conv_draw(&random, 3e4);
         c.x = i % 2 ? LAYOUT_NHWC : LAYOUT_NCHW;
         c.activation = i % 7;
-        if (c.algorithm >= FC_ALGORITHM_WINOGRAD) c.algorithm = FC_ALGORITHM_AUTO;
+        if (winograd_algorithm(c.algorithm) || c.algorithm == FC_ALGORITHM_WINOGRAD_ROWS)
+            c.algorithm = FC_ALGORITHM_AUTO;
         uint64_t seed = random_bits(&random);
         case_begin("case %d: algorithm %d, activation %d", i, c.algorithm, c.activation);
         struct scene scene;

@@ -114,6 +114,8 @@ static void convolutions(void) {
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD_ROWS; d.dilation[0] = 2);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD_ROWS; d.weight.size[2] = 2);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD; d.stride[0] = 2);
+    CONV2D(FC_OK, d.algorithm = FC_ALGORITHM_WINOGRAD | 6 << 8 | 4 << 12);
+    CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD | 9 << 8 | 9 << 12);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD; d.dilation[1] = 2);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD; d.weight.size[3] = 2);
     CONV2D(FC_ERROR_ARGUMENT, d.groups = 0);
@@ -196,6 +198,9 @@ static void packing(void) {
     expect("pack: slot 64", fc_program_add_conv2d_pack(program, &d, 64, 0), FC_ERROR_ARGUMENT);
     expect("pack", fc_program_add_conv2d_pack(program, &d, 5, 0), FC_OK);
     d.algorithm = FC_ALGORITHM_WINOGRAD;
+    expect("pack: winograd, no tile", fc_program_add_conv2d_pack(program, &d, 5, 0),
+           FC_ERROR_UNSUPPORTED);
+    d.algorithm |= 6 << 8 | 6 << 12;
     expect("pack: winograd", fc_program_add_conv2d_pack(program, &d, 5, 0), FC_OK);
     d.weight.size[2] = 1;
     expect("pack: winograd of 1x3", fc_program_add_conv2d_pack(program, &d, 5, 0),

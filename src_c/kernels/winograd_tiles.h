@@ -1,0 +1,41 @@
+/* winograd_tiles.h: the tiles of Winograd's algorithm that kernels exist for, and their points.
+ *
+ * Along an axis, F(m, r) takes m outputs of r taps from a patch of inputs by as many products:
+ *
+ *   even patch m + r - 1:   stride 1; the points are 0, +-p for each p below, and infinity
+ *   odd patch 2m + 1:       r = 3 at stride 2: F(m, 2) of taps 0 and 2 on the m + 1 even samples (+-p and
+ *                           infinity), tap 1 on the m odd ones as they are
+ *   patch 1:                one output, one tap, one product
+ *
+ * A tile is the product of two axes. All points are exact in binary.
+ */
+#ifndef FC_WINOGRAD_TILES_H
+#define FC_WINOGRAD_TILES_H
+
+/* X(patch height, outputs down, patch width, outputs across) */
+#define FC_WINOGRAD_TILES(X) \
+    X(4, 2, 4, 2) /* 3x3 */ \
+    X(4, 2, 6, 4) \
+    X(6, 4, 4, 2) \
+    X(6, 4, 6, 4) \
+    X(6, 2, 6, 2) /* 5x5 */ \
+    X(8, 4, 8, 4) \
+    X(5, 2, 5, 2) /* 3x3 at stride 2 */ \
+    X(9, 4, 9, 4)
+
+#define FC_WINOGRAD_COUNT_(ph, mh, pw, mw) +1
+enum { FC_WINOGRAD_TILE_COUNT = FC_WINOGRAD_TILES(FC_WINOGRAD_COUNT_) };
+#define FC_WINOGRAD_MAX_PATCH 9
+
+/* Points in the part of a patch where Winograd's algorithm is at work, infinity included. */
+#define FC_WINOGRAD_POINTS(patch) ((patch) % 2 ? ((patch) + 1) / 2 : (patch))
+/* Pairs +-p among them, and whether 0 is one. */
+#define FC_WINOGRAD_PAIRS(patch) ((FC_WINOGRAD_POINTS(patch) - 1) / 2)
+#define FC_WINOGRAD_ZERO(patch) (FC_WINOGRAD_POINTS(patch) % 2 == 0)
+
+/* p of the pairs, for each number of points. */
+static const double fc_winograd_points[9][3] __attribute__((unused)) = {
+    [3] = {1}, [4] = {1}, [5] = {0.375, 1.25}, [6] = {0.625, 1.5}, [8] = {0.5, 1, 2},
+};
+
+#endif
