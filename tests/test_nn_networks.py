@@ -282,3 +282,34 @@ def test_summary_refuses_what_does_not_fit() -> None:
     summary: Any = fastconv.summary
     with pytest.raises(TypeError, match=r"model must be a fastconv\.nn\.Module, got str"):
         summary("net.onnx", (3, 8, 8))
+
+
+def test_large_batches_run_in_slices_with_the_same_bits() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, rng=0),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(8 * 64, 5, rng=1),
+    )
+    x = np.random.default_rng(2).standard_normal((601, 3, 16, 16)).astype(np.float32)
+    images = net._images_at_once(x)
+    assert 1 < images < 300
+    assert net._images_at_once(x[: images + 1]) == 0
+    np.testing.assert_array_equal(net(x), net._run_layers(x))
+    with pytest.raises(ShapeError, match=r"601, 2, 16, 16"):
+        net(x[:, :2])
+
+
+def test_layers_that_may_look_at_several_images_get_them_all() -> None:
+    class Centred(nn.VolumeLayer):
+        def forward(self, input: Any) -> Any:
+            return input - input.mean(axis=0)
+
+        def _output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+            return shape
+
+    x = np.random.default_rng(3).standard_normal((600, 3, 32, 32)).astype(np.float32)
+    for layer in (Centred(), nn.Flatten(0, 1), nn.Softmax(0)):
+        assert nn.Sequential(nn.ReLU(), layer)._images_at_once(x) == 0
+    np.testing.assert_allclose(nn.Sequential(Centred())(x).mean(axis=0), 0, atol=1e-6)

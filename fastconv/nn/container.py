@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
+
+import numpy as np
 
 from ..errors import ShapeError
 from .checks import read_shape
@@ -17,6 +20,9 @@ from .volumes import Conv1d, Conv3d
 
 __all__ = ["Sequential"]
 
+#: The largest volume of as many images as are run at once: about a second-level cache.
+SLICE_BYTES = 2 << 20
+
 #: Layers that run a following ReLU themselves. Exact types: a subclass may compute something else.
 FUSING = (Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Linear)
 
@@ -25,6 +31,8 @@ class Sequential(Module):
     """Layers that run one after another.
 
     A `ReLU` after a convolution or `Linear` runs within that layer, with the same bits as alone.
+    A large batch is run some images at a time, so that volumes stay in cache from layer to layer:
+    with the same bits, too.
 
     A single volume, given without the batch axis to a network with a later ``Flatten()``, is
     run as a batch of one: `Flatten` leaves the first axis alone, which has to be the batch.
@@ -67,6 +75,7 @@ class Sequential(Module):
             if not isinstance(layer, Module):
                 raise TypeError(f"layer {name} must be a Module, got {type(layer).__name__}")
         self._layers: dict[str, Module] = named
+        self._slices: dict[tuple[int, ...], int] = {}  # for the latest shape
 
     def _children(self) -> dict[str, Module]:
         return self._layers
@@ -98,8 +107,32 @@ class Sequential(Module):
         array([[[3.]]])
         """
         lone = getattr(input, "ndim", 0) == 3 and self._wants_a_batch()
-        value = self._run_layers(input[None] if lone else input)
+        value = input[None] if lone else input
+        images = self._images_at_once(value)
+        if images:
+            parts = [value[i : i + images] for i in range(0, len(value), images)]
+            value = np.concatenate([self._run_layers(part) for part in parts])
+        else:
+            value = self._run_layers(value)
         return value[0] if lone else value
+
+    def _images_at_once(self, value: Any) -> int:
+        """Images of a batch to run at once, so that volumes stay in cache from layer to layer.
+
+        Zero: all of them, since they are few, or since the layers may look at several.
+        """
+        shape: tuple[int, ...] = getattr(value, "shape", ())
+        if len(shape) != 4 or shape[0] < 2 or not all(map(_looks_at_one, self._innermost())):
+            return 0
+        if shape not in self._slices:
+            try:
+                largest = max(math.prod(step[3]) for step in self._trace((1, *shape[1:])))
+            except ShapeError:
+                return 0  # running it says what is wrong
+            self._slices.clear()
+            self._slices[shape] = max(1, SLICE_BYTES // (largest * value.itemsize or 1))
+        images = self._slices[shape]
+        return images if shape[0] > 2 * images else 0
 
     def _run_layers(self, value: Any) -> Any:
         layers = list(self._layers.items())
@@ -169,6 +202,14 @@ class Sequential(Module):
             return False
         starts = [layer.start_dim for layer in layers if isinstance(layer, Flatten)]
         return bool(starts) and min(starts) > 0
+
+
+def _looks_at_one(layer: Module) -> bool:
+    """Whether a layer treats each image of a batch alone. Exact types, as for FUSING."""
+    if type(layer) is Flatten:
+        return layer.start_dim == 1
+    ours = type(layer).__module__.startswith(__package__)
+    return (isinstance(layer, VolumeLayer) and ours) or type(layer) in (ReLU, Linear)
 
 
 def _add_place(error: ShapeError, name: str) -> None:
