@@ -108,6 +108,7 @@ class Program(Steps):
         dilation: tuple[int, ...],
         groups: int,
         transposed: bool,
+        pad_mode: int = ...,
         activation: int = ...,
         alpha: float = ...,
         algorithm: int = ...,
@@ -137,7 +138,11 @@ class Program(Steps):
         groups: int,
         transposed: bool,
         algorithm: int,
+        pad_mode: int = ...,
     ) -> tuple[int, int]: ...
+    def add_pad(
+        self, x: Volume, y: Volume, *, before: tuple[int, ...], mode: int, value: float = ...
+    ) -> None: ...
     def add_pool2d(
         self,
         x: Tensor,

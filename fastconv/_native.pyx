@@ -234,7 +234,7 @@ cdef class Program(Steps):
         return 0
 
     def add_conv3d(self, x, weight, bias, y, *, stride, pad, dilation, groups, transposed,
-                   activation=0, alpha=0.0, algorithm=0, packed=False):
+                   pad_mode=0, activation=0, alpha=0.0, algorithm=0, packed=False):
         """Append a convolution of volumes, or its transpose (fc_conv3d_desc in fastconv.h)."""
         cdef fc_conv3d_desc d
         cdef int a
@@ -243,6 +243,7 @@ cdef class Program(Steps):
         self.volume(y, &d.y)
         for a in range(3):
             d.pad[a] = pad[a]
+        d.pad_mode = pad_mode
         d.activation = activation
         d.alpha = alpha
         d.weight_is_packed = packed
@@ -256,7 +257,7 @@ cdef class Program(Steps):
         check(fc_program_add_conv3d_pack(self.program, &d, slot, 0))
 
     def conv3d_packing(self, x, weight, y, *, stride, pad, dilation, groups, transposed,
-                       algorithm):
+                       algorithm, pad_mode=0):
         """Algorithm that such a convolution would use, and the bytes of its packed weights."""
         cdef fc_conv3d_desc d
         cdef int32_t chosen
@@ -267,8 +268,22 @@ cdef class Program(Steps):
         self.volume(y, &d.y)
         for a in range(3):
             d.pad[a] = pad[a]
+        d.pad_mode = pad_mode
         check(fc_conv3d_packing(self.program, &d, &chosen, &count))
         return chosen, count
+
+    def add_pad(self, x, y, *, before, mode, value=0.0):
+        """Append a padded or cropped copy of a volume (fc_pad_desc in fastconv.h)."""
+        cdef fc_pad_desc d
+        cdef int a
+        memset(&d, 0, sizeof(d))
+        self.volume(x, &d.x)
+        self.volume(y, &d.y)
+        for a in range(5):
+            d.before[a] = before[a]
+        d.mode = mode
+        d.value = value
+        check(fc_program_add_pad(self.program, &d))
 
     def add_pool2d(self, x, y, indices, *, kernel, stride, pad, dilation=(1, 1), average=False,
                    divisor_override=0, count_include_pad=True):

@@ -27,6 +27,22 @@ from .runtime import algorithm_code, plan_cache
 #: Orders of axes, by the number of axes behind batch and channels.
 DATA_FORMATS = {1: ("NCL", "NLC"), 2: ("NCHW", "NHWC"), 3: ("NCDHW", "NDHWC")}
 
+#: What padding holds, with the numbers in the C contract.
+PAD_MODES = {"zeros": 0, "reflect": 1, "replicate": 2, "circular": 3}
+
+
+def check_pads(
+    mode: str, size: tuple[int, ...], pads: tuple[tuple[int, int], ...], name: str = "padding"
+) -> None:
+    """Refuse padding that shows more than there is."""
+    for n, sides in zip(size, pads, strict=True):
+        for amount in sides:
+            most = n - 1 if mode == "reflect" else n if mode == "circular" else amount
+            if amount > most:
+                raise ShapeError(
+                    f"{name}: mode {mode!r} adds at most {most} to an axis of {n}, got {amount}"
+                )
+
 
 def _volume(key: Key, shape: tuple[int, ...], strides: tuple[int, ...]) -> Volume:
     """View (n, c, ...) axes as (n, c, depth, height, width), those that lack being of size 1."""
@@ -70,15 +86,17 @@ class _Request(NamedTuple):
     bias: View | None
     y: Volume
     pad: tuple[int, ...]
+    pad_mode: int
     options: dict[str, Any]  # what packing looks at, too
     activation: str | None
 
 
 def _build(request: _Request, algorithm: str | None, packed: bool) -> ConvPlan:
-    x, weight, bias, y, pad, options, activation = request
+    x, weight, bias, y, pad, pad_mode, options, activation = request
     code = algorithm_code(algorithm)
     run = _native.Program()
-    fused: dict[str, Any] = {"activation": ACTIVATIONS[activation], "alpha": ALPHA, "pad": pad}
+    around: dict[str, Any] = {"pad": pad, "pad_mode": pad_mode}
+    fused: dict[str, Any] = {"activation": ACTIVATIONS[activation], "alpha": ALPHA, **around}
     x_at = x.at(run.input(x.key))
     if not packed:
         w_at = weight.at(run.input(weight.key))
@@ -88,7 +106,7 @@ def _build(request: _Request, algorithm: str | None, packed: bool) -> ConvPlan:
         return ConvPlan(run, None, (), 0)
     # any slot will do for asking: the packed weights' comes next, the output's after it
     chosen, size = run.conv3d_packing(
-        x_at, weight.at(1), y.at(1), pad=pad, algorithm=code, **options
+        x_at, weight.at(1), y.at(1), algorithm=code, **around, **options
     )
     buffer = contiguous(np.dtype(np.uint8).num, (size,))
     w_at = weight.at(run.input(buffer))
@@ -116,6 +134,7 @@ def convolution(
     out: Key | None,
     stride: Any,
     padding: Any,
+    padding_mode: str,
     output_padding: Any,
     dilation: Any,
     groups: Any,
@@ -128,6 +147,7 @@ def convolution(
     """Check everything about a convolution of so many axes, or its transpose, and build it."""
     check_choice(data_format, "data_format", DATA_FORMATS[axes])
     check_choice(activation, "activation", tuple(ACTIVATIONS))
+    check_choice(padding_mode, "padding_mode", tuple(PAD_MODES))
     check_floating(x_key, "input")
     check_same_dtype(w_key, "weight", x_key, "input")
     x = _array(x_key, "input", axes, data_format)
@@ -144,6 +164,7 @@ def convolution(
         places = _axes.transposed_outputs(size, kernel, strides, around, dilations, extra)
     else:
         places = _axes.outputs(size, kernel, strides, around, dilations, strict=strict)
+        check_pads(padding_mode, size, around)
     check_range(input=size, stride=strides, padding=around, dilation=dilations, output=places)
     request = _Request(
         x,
@@ -151,6 +172,7 @@ def convolution(
         bias_view(b_key, filters, x_key),
         _output(x, (filters, *places), data_format, out),
         _unit(tuple(before for before, _ in around), 0),
+        PAD_MODES[padding_mode],
         {
             "stride": _unit(strides, 1),
             "dilation": _unit(dilations, 1),

@@ -38,8 +38,13 @@ cdef extern from "fastconv.h" nogil:
         int64_t pad[3]
         int64_t dilation[3]
         int64_t groups
-        int32_t activation, algorithm, weight_is_packed, transposed
+        int32_t activation, algorithm, weight_is_packed, transposed, pad_mode
         double alpha
+    ctypedef struct fc_pad_desc:
+        fc_volume x, y
+        int64_t before[5]
+        int32_t mode
+        double value
     ctypedef struct fc_pool2d_desc:
         fc_tensor x, y, indices
         int64_t kernel[2]
@@ -112,6 +117,7 @@ cdef extern from "fastconv.h" nogil:
                                          int32_t slot, int64_t offset_bytes)
     fc_status fc_conv3d_packing(const fc_program *program, const fc_conv3d_desc *desc,
                                 int32_t *algorithm, int64_t *packed_bytes)
+    fc_status fc_program_add_pad(fc_program *program, const fc_pad_desc *desc)
     fc_status fc_program_add_pool2d(fc_program *program, const fc_pool2d_desc *desc)
     fc_status fc_program_add_unfold(fc_program *program, const fc_columns_desc *desc)
     fc_status fc_program_add_fold(fc_program *program, const fc_columns_desc *desc)

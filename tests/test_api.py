@@ -58,6 +58,7 @@ SIGNATURES: dict[str, tuple[dict[str, Any], set[str]]] = {
             {"data_format", "activation", "out", "algorithm", "num_threads"},
         ),
     ),
+    "pad": ({"input": EMPTY, "pad": EMPTY, "mode": "constant", "value": None}, {"num_threads"}),
     "max_pool2d": (
         {
             "input": EMPTY,

@@ -27,7 +27,7 @@ LAYERS = (
     ("shapes", "_fits", "_axes"),
     ("_native", "_views"),
     ("_arguments", "runtime"),
-    ("_conv_plans", "_volume_plans", "_plans", "_tuning"),
+    ("_conv_plans", "_volume_plans", "_image_plans", "_plans", "_tuning"),
     ("functional",),
     ("nn",),
     ("graph",),

@@ -14,11 +14,13 @@ dtypes and arguments of the wrong kind, ``ValueError`` for words that are not am
 """
 
 from .._conv_plans import ACTIVATIONS
-from .._volume_plans import DATA_FORMATS
+from .._volume_plans import DATA_FORMATS, PAD_MODES
 from ..runtime import ALGORITHMS
 from .columns import col2im, fold, im2col, unfold
-from .convolution import PackedWeights, conv2d, locally_connected2d
+from .convolution import conv2d, locally_connected2d
 from .dense import flatten, linear, relu, softmax
+from .images import pad
+from .packed import PackedWeights
 from .pooling import avg_pool2d, max_pool2d
 from .volumes import (
     conv1d,
@@ -32,6 +34,7 @@ __all__ = [
     "ACTIVATIONS",
     "ALGORITHMS",
     "DATA_FORMATS",
+    "PAD_MODES",
     "PackedWeights",
     "avg_pool2d",
     "col2im",
@@ -47,6 +50,7 @@ __all__ = [
     "linear",
     "locally_connected2d",
     "max_pool2d",
+    "pad",
     "relu",
     "softmax",
     "unfold",

@@ -6,65 +6,8 @@ from typing import Any
 
 from .. import _conv_plans, _native
 from .._arguments import check_out, hashable, word
-from .._conv_plans import ConvPlan
 from .._views import Array
-
-
-class PackedWeights:
-    """Weights in the order in which the kernels read them, made at first use and kept.
-
-    A layer hands one to each call, with the same weight and bias arrays, and takes a new one when
-    it replaces them. An array that is not the one packed before is packed anew.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastconv import functional
-    >>> packed = functional.PackedWeights()
-    >>> x, w = np.ones((1, 2, 4, 4)), np.ones((3, 2, 3, 3))
-    >>> functional.conv2d(x, w, packed=packed).shape
-    (1, 3, 2, 2)
-    """
-
-    __slots__ = ("_buffers",)
-
-    def __init__(self) -> None:
-        self._buffers: dict[tuple[Any, ...], tuple[Array, Array, Array | None]] = {}
-
-    def __reduce__(self) -> tuple[type[PackedWeights], tuple[()]]:
-        """Leave what was packed behind: another machine may pack otherwise."""
-        return PackedWeights, ()
-
-    def get(self, plan: ConvPlan, weight: Array, bias: Array | None) -> Array:
-        """Return the packed form that `plan` reads."""
-        held = self._buffers.get(plan.packing)
-        if held is not None and held[1] is weight and held[2] is bias:
-            return held[0]
-        assert plan.pack is not None
-        buffer = _native.empty_bytes(plan.packed_bytes)
-        plan.pack.run((weight,) if bias is None else (weight, bias), (buffer,))
-        self._buffers[plan.packing] = buffer, weight, bias
-        return buffer
-
-
-def run_conv(
-    plan: ConvPlan,
-    x: Array,
-    weight: Array,
-    bias: Array | None,
-    out: Array | None,
-    num_threads: int | None,
-    packed: PackedWeights | None,
-) -> Array:
-    """Run a convolution's plan, with weights packed now or before."""
-    inputs: tuple[Array, ...]
-    if packed is not None:
-        inputs = x, packed.get(plan, weight, bias)
-    elif bias is None:
-        inputs = x, weight
-    else:
-        inputs = x, weight, bias
-    return plan.run.run(inputs, None if out is None else (out,), num_threads)  # type: ignore[no-any-return]
+from .packed import PackedWeights, convolve, run_conv
 
 
 def conv2d(
@@ -79,6 +22,7 @@ def conv2d(
     data_format: str = "NCHW",
     activation: str | None = None,
     out: Array | None = None,
+    padding_mode: str = "zeros",
     strict: bool = False,
     algorithm: str | None = None,
     num_threads: int | None = None,
@@ -103,6 +47,9 @@ def conv2d(
         Channels and filters are split into so many groups that do not see each other.
     activation : {None, "relu", "relu6", "leaky_relu", "hardswish", "sigmoid", "silu"}, optional
         Applied in the same pass (leaky_relu with slope 0.01).
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}, optional
+        What the padding holds: zeros, the image mirrored at its edge, its edge repeated, or the
+        image again from the other end.
     strict : bool, optional
         Refuse sizes where the output-size formula leaves a remainder (the lecture's "cannot").
     algorithm : {None, "auto", "direct", "winograd", "im2col", ...}, optional
@@ -145,6 +92,22 @@ def conv2d(
         bias, b_key = _native.describe(bias, "bias")
     if out is not None:
         o_key = check_out(out, x, weight, bias)
+    if padding_mode != "zeros":
+        geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        return convolve(
+            2,
+            False,
+            input,
+            weight,
+            bias,
+            {**geometry, "padding_mode": padding_mode, "strict": strict},
+            data_format,
+            activation,
+            out,
+            algorithm,
+            num_threads,
+            packed,
+        )
     plan = _conv_plans.conv2d(
         x_key,
         w_key,

@@ -8,7 +8,7 @@ from .. import _conv_plans, _native, _plans, shapes
 from .._arguments import check_out, word
 from .._views import Array, check_floating, check_same_dtype
 from ..errors import ShapeError
-from .convolution import PackedWeights, run_conv
+from .packed import PackedWeights, run_conv
 
 
 def linear(

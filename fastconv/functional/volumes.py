@@ -4,52 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import _native, _volume_plans
-from .._arguments import check_out, hashable, word
 from .._views import Array
-from .convolution import PackedWeights, run_conv
-
-
-def _convolve(
-    axes: int,
-    transposed: bool,
-    input: Array,
-    weight: Array,
-    bias: Array | None,
-    geometry: dict[str, Any],
-    data_format: str,
-    activation: str | None,
-    out: Array | None,
-    algorithm: str | None,
-    num_threads: int | None,
-    packed: PackedWeights | None,
-) -> Array:
-    x, x_key = _native.describe(input, "input")
-    weight, w_key = _native.describe(weight, "weight")
-    b_key = o_key = None
-    if bias is not None:
-        bias, b_key = _native.describe(bias, "bias")
-    if out is not None:
-        o_key = check_out(out, x, weight, bias)
-    plan = _volume_plans.convolution(
-        axes,
-        transposed,
-        x_key,
-        w_key,
-        b_key,
-        o_key,
-        hashable(geometry["stride"], "stride"),
-        hashable(geometry["padding"], "padding"),
-        hashable(geometry.get("output_padding", 0), "output_padding"),
-        hashable(geometry["dilation"], "dilation"),
-        hashable(geometry["groups"], "groups"),
-        word(data_format, "data_format"),
-        word(activation, "activation"),
-        bool(geometry.get("strict", False)),
-        word(algorithm, "algorithm"),
-        packed is not None,
-    )
-    return run_conv(plan, x, weight, bias, out, num_threads, packed)
+from .packed import PackedWeights, convolve
 
 
 def conv1d(
@@ -64,6 +20,7 @@ def conv1d(
     data_format: str = "NCL",
     activation: str | None = None,
     out: Array | None = None,
+    padding_mode: str = "zeros",
     strict: bool = False,
     algorithm: str | None = None,
     num_threads: int | None = None,
@@ -83,7 +40,7 @@ def conv1d(
         Step of the filter, and of its taps.
     padding : int, one for each axis, (before, after) for each axis, or str, optional
         Zeros around the input; "valid", "same" and "same_lower" as in `conv2d`.
-    groups, activation, out, strict, num_threads, packed : optional
+    groups, activation, out, padding_mode, strict, num_threads, packed : optional
         As in `conv2d`.
     algorithm : optional
         As in `conv2d`; "winograd" falls back to a direct sum where it does not fit.
@@ -112,11 +69,12 @@ def conv1d(
     geometry = {
         "stride": stride,
         "padding": padding,
+        "padding_mode": padding_mode,
         "dilation": dilation,
         "groups": groups,
         "strict": strict,
     }
-    return _convolve(
+    return convolve(
         1,
         False,
         input,
@@ -144,6 +102,7 @@ def conv3d(
     data_format: str = "NCDHW",
     activation: str | None = None,
     out: Array | None = None,
+    padding_mode: str = "zeros",
     strict: bool = False,
     algorithm: str | None = None,
     num_threads: int | None = None,
@@ -163,7 +122,7 @@ def conv3d(
         Step of the filter, and of its taps.
     padding : int, one for each axis, (before, after) for each axis, or str, optional
         Zeros around the input; "valid", "same" and "same_lower" as in `conv2d`.
-    groups, activation, out, strict, num_threads, packed : optional
+    groups, activation, out, padding_mode, strict, num_threads, packed : optional
         As in `conv2d`.
     algorithm : optional
         As in `conv2d`; "winograd" falls back to a direct sum where it does not fit.
@@ -192,11 +151,12 @@ def conv3d(
     geometry = {
         "stride": stride,
         "padding": padding,
+        "padding_mode": padding_mode,
         "dilation": dilation,
         "groups": groups,
         "strict": strict,
     }
-    return _convolve(
+    return convolve(
         3,
         False,
         input,
@@ -261,7 +221,7 @@ def conv_transpose1d(
         "dilation": dilation,
         "groups": groups,
     }
-    return _convolve(
+    return convolve(
         1,
         True,
         input,
@@ -351,7 +311,7 @@ def conv_transpose2d(
         "dilation": dilation,
         "groups": groups,
     }
-    return _convolve(
+    return convolve(
         2,
         True,
         input,
@@ -416,7 +376,7 @@ def conv_transpose3d(
         "dilation": dilation,
         "groups": groups,
     }
-    return _convolve(
+    return convolve(
         3,
         True,
         input,

@@ -43,6 +43,8 @@ class Conv2d(VolumeLayer):
         ((top, bottom), (left, right)).
     bias : bool, optional
         Whether a bias is added to each filter's output.
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}, optional
+        What the padding holds.
     activation : str, optional
         Applied to the output in the same pass: "relu", "relu6", "leaky_relu", "hardswish",
         "sigmoid" or "silu".
@@ -107,6 +109,7 @@ class Conv2d(VolumeLayer):
         dilation: int | Pair = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
         *,
         activation: str | None = None,
         data_format: str = "NCHW",
@@ -129,6 +132,7 @@ class Conv2d(VolumeLayer):
                 raise ShapeError(
                     f"{name} must be divisible by groups, got {name}={count} and groups={groups}"
                 )
+        self.padding_mode = check_choice(padding_mode, "padding_mode", tuple(functional.PAD_MODES))
         self.activation = check_choice(activation, "activation", tuple(functional.ACTIVATIONS))
         self.algorithm = check_choice(algorithm, "algorithm", (None, *functional.ALGORITHMS))
         self.tune = check_flag(tune, "tune")
@@ -190,6 +194,7 @@ class Conv2d(VolumeLayer):
             data_format=self.data_format,
             activation=activation,
             out=out,
+            padding_mode=self.padding_mode,
             strict=self.strict,
             algorithm=algorithm,
             num_threads=num_threads,
@@ -240,6 +245,8 @@ class Conv2d(VolumeLayer):
         text += f", dilation={self.dilation}" if self.dilation != (1, 1) else ""
         text += f", groups={self.groups}" if self.groups != 1 else ""
         text += ", bias=False" if self.bias is None else ""
+        if self.padding_mode != "zeros":
+            text += f", padding_mode={self.padding_mode}"
         text += f", activation={self.activation!r}" if self.activation else ""
         text += f", algorithm={self.algorithm!r}" if self.algorithm else ""
         text += ", tune=True" if self.tune else ""

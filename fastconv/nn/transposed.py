@@ -47,6 +47,7 @@ class ConvTranspose1d(ConvolutionLayer):
         groups: int = 1,
         bias: bool = True,
         dilation: int | Sizes = 1,
+        padding_mode: str = "zeros",
         *,
         activation: str | None = None,
         data_format: str = "NCL",
@@ -64,6 +65,7 @@ class ConvTranspose1d(ConvolutionLayer):
             dilation,
             groups,
             bias,
+            padding_mode,
             activation,
             data_format,
             algorithm,
@@ -85,6 +87,8 @@ class ConvTranspose2d(ConvolutionLayer, VolumeLayer):
         As in `fastconv.functional.conv_transpose2d`.
     bias : bool, optional
         Whether a bias is added to each filter's output.
+    padding_mode : {"zeros"}, optional
+        As in PyTorch nothing else.
     data_format : {"NCHW", "NHWC"}, optional
         Axes of input and output.
     activation, algorithm, dtype, rng : optional
@@ -121,6 +125,7 @@ class ConvTranspose2d(ConvolutionLayer, VolumeLayer):
         groups: int = 1,
         bias: bool = True,
         dilation: int | Sizes = 1,
+        padding_mode: str = "zeros",
         *,
         activation: str | None = None,
         data_format: str = "NCHW",
@@ -138,6 +143,7 @@ class ConvTranspose2d(ConvolutionLayer, VolumeLayer):
             dilation,
             groups,
             bias,
+            padding_mode,
             activation,
             data_format,
             algorithm,
@@ -180,6 +186,7 @@ class ConvTranspose3d(ConvolutionLayer):
         groups: int = 1,
         bias: bool = True,
         dilation: int | Sizes = 1,
+        padding_mode: str = "zeros",
         *,
         activation: str | None = None,
         data_format: str = "NCDHW",
@@ -197,6 +204,7 @@ class ConvTranspose3d(ConvolutionLayer):
             dilation,
             groups,
             bias,
+            padding_mode,
             activation,
             data_format,
             algorithm,

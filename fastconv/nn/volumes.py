@@ -51,6 +51,7 @@ class ConvolutionLayer(Module):
         dilation: int | Sizes,
         groups: int,
         bias: bool,
+        padding_mode: str,
         activation: str | None,
         data_format: str,
         algorithm: str | None,
@@ -76,6 +77,8 @@ class ConvolutionLayer(Module):
                 raise ShapeError(
                     f"{name} must be divisible by groups, got {name}={count} and groups={groups}"
                 )
+        modes = ("zeros",) if self.transposed else tuple(functional.PAD_MODES)
+        self.padding_mode = check_choice(padding_mode, "padding_mode", modes)
         self.activation = check_choice(activation, "activation", tuple(functional.ACTIVATIONS))
         self.algorithm = check_choice(algorithm, "algorithm", (None, *functional.ALGORITHMS))
         channels = self.in_channels, self.out_channels
@@ -118,6 +121,7 @@ class ConvolutionLayer(Module):
             options["output_padding"] = self.output_padding
         else:
             options["strict"] = self.strict
+            options["padding_mode"] = self.padding_mode
         return type(self).operator(
             input,
             weight,
@@ -204,6 +208,8 @@ class ConvolutionLayer(Module):
             text += f", output_padding={self.output_padding}"
         text += f", groups={self.groups}" if self.groups != 1 else ""
         text += ", bias=False" if self.bias is None else ""
+        if self.padding_mode != "zeros":
+            text += f", padding_mode={self.padding_mode}"
         text += f", activation={self.activation!r}" if self.activation else ""
         text += f", algorithm={self.algorithm!r}" if self.algorithm else ""
         if self.data_format != functional.DATA_FORMATS[self.axes][0]:
@@ -216,7 +222,7 @@ class Conv1d(ConvolutionLayer):
 
     Parameters
     ----------
-    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias : optional
+    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
         As in `Conv2d`, with a number for all axes or one for each.
     data_format : {"NCL", "NLC"}, optional
         Axes of input and output.
@@ -253,6 +259,7 @@ class Conv1d(ConvolutionLayer):
         dilation: int | Sizes = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
         *,
         activation: str | None = None,
         data_format: str = "NCL",
@@ -271,6 +278,7 @@ class Conv1d(ConvolutionLayer):
             dilation,
             groups,
             bias,
+            padding_mode,
             activation,
             data_format,
             algorithm,
@@ -284,7 +292,7 @@ class Conv3d(ConvolutionLayer):
 
     Parameters
     ----------
-    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias : optional
+    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
         As in `Conv2d`, with a number for all axes or one for each.
     data_format : {"NCDHW", "NDHWC"}, optional
         Axes of input and output.
@@ -321,6 +329,7 @@ class Conv3d(ConvolutionLayer):
         dilation: int | Sizes = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
         *,
         activation: str | None = None,
         data_format: str = "NCDHW",
@@ -339,6 +348,7 @@ class Conv3d(ConvolutionLayer):
             dilation,
             groups,
             bias,
+            padding_mode,
             activation,
             data_format,
             algorithm,

@@ -7,6 +7,7 @@
  *
  * The transpose falls into parts (conv_parts.c), each an ordinary convolution of its own outputs.
  */
+#include "core/borders.h"
 #include "core/conv_parts.h"
 
 /* So much is gathered at a time, to stay in the last-level cache; and never in more rounds than this. */
@@ -31,14 +32,26 @@ static fc_tensor planes(const fc_volume *v, const struct images *images) {
     };
 }
 
+/* The extent of input that all outputs of an axis see, padding included. */
+static int64_t extent(const fc_conv3d_desc *c, int a) {
+    return (c->y.size[2 + a] - 1) * c->stride[a] + (c->weight.size[2 + a] - 1) * c->dilation[a] + 1;
+}
+
+static int is_padded(const fc_conv3d_desc *c, int a) {
+    return c->pad[a] > 0 || extent(c, a) > c->x.size[2 + a];
+}
+
+/* Padding that holds no zeros is gathered, too. */
 static int reads_in_place(const fc_conv3d_desc *c) {
-    return c->weight.size[2] == 1 && c->pad[0] == 0 &&
-           (c->y.size[2] - 1) * c->stride[0] < c->x.size[2];
+    if (c->pad_mode && (is_padded(c, 1) || is_padded(c, 2))) return 0;
+    return c->weight.size[2] == 1 && !is_padded(c, 0);
 }
 
 /* The gathered images, in the arena at `offset`, with x's order of axes. */
 static fc_tensor gathered(const fc_conv3d_desc *c, int64_t count, int64_t offset) {
-    int64_t channels = c->x.size[1] * c->weight.size[2], h = c->x.size[3], w = c->x.size[4];
+    int64_t channels = c->x.size[1] * c->weight.size[2];
+    int64_t h = c->pad_mode ? extent(c, 1) : c->x.size[3];
+    int64_t w = c->pad_mode ? extent(c, 2) : c->x.size[4];
     fc_tensor t = {
         .slot = FC_SLOT_WORKSPACE,
         .dtype = c->x.dtype,
@@ -78,7 +91,7 @@ static fc_conv2d_desc plane_conv(const fc_conv3d_desc *c, const struct images *i
     };
     for (int a = 0; a < 2; a++) {
         d.stride[a] = c->stride[1 + a];
-        d.pad[a] = c->pad[1 + a];
+        d.pad[a] = c->pad_mode && !reads_in_place(c) ? 0 : c->pad[1 + a];
         d.dilation[a] = c->dilation[1 + a];
     }
     return d;
@@ -93,31 +106,25 @@ struct gather_plan {
     fc_tensor to;
 };
 
-/* One row of one image, the channels of depth tap t. */
-static void gather_row(const struct gather_plan *plan, const struct fc_run *run, int64_t image,
-                       int64_t t, int64_t h) {
+/* Columns [begin, end) of a row from column `from` of x on, the channels of depth tap t, all groups. */
+static void gather_columns(const struct gather_plan *plan, char *to, const char *x, int64_t t,
+                           int64_t begin, int64_t end, int64_t from) {
     static const double zero = 0;
     const fc_conv3d_desc *c = &plan->conv;
-    int64_t place[2] = {plan->images.first + image, plan->images.other};
-    int64_t n = place[plan->images.axis != 0], o = place[plan->images.axis == 0];
-    int64_t depth = o * c->stride[0] + t * c->dilation[0] - c->pad[0];
-    int inside = depth >= 0 && depth < c->x.size[2];
     int64_t channels = c->weight.size[1], bytes = fc_dtype_bytes((fc_dtype)c->x.dtype);
-    int64_t from = n * c->x.stride[0] + depth * c->x.stride[2] + h * c->x.stride[3];
     for (int64_t g = 0; g < c->groups; g++) {
         int64_t channel = g * channels;
         struct fc_copy2d_args copy = {
             .src = &zero,
-            .dst = fc_at(run, &plan->to) +
-                   fc_offset(&plan->to, image, channel * c->weight.size[2] + t * channels, h, 0),
+            .dst =
+                to + fc_offset(&plan->to, 0, channel * c->weight.size[2] + t * channels, 0, begin),
             .dst_i = plan->to.stride[1],
             .dst_j = plan->to.stride[3],
             .rows = channels,
-            .columns = c->x.size[4],
+            .columns = end - begin,
         };
-        if (inside) {
-            copy.src = run->slots[c->x.slot] + c->x.offset_bytes +
-                       (from + channel * c->x.stride[1]) * bytes;
+        if (x) {
+            copy.src = x + (channel * c->x.stride[1] + from * c->x.stride[4]) * bytes;
             copy.src_i = c->x.stride[1];
             copy.src_j = c->x.stride[4];
         }
@@ -125,9 +132,34 @@ static void gather_row(const struct gather_plan *plan, const struct fc_run *run,
     }
 }
 
+/* One row of one image, the channels of depth tap t. */
+static void gather_row(const struct gather_plan *plan, const struct fc_run *run, int64_t image,
+                       int64_t t, int64_t h) {
+    const fc_conv3d_desc *c = &plan->conv;
+    int64_t place[2] = {plan->images.first + image, plan->images.other};
+    int64_t n = place[plan->images.axis != 0], o = place[plan->images.axis == 0];
+    int64_t depth = o * c->stride[0] + t * c->dilation[0] - c->pad[0];
+    int64_t width = plan->to.size[3], pad = c->pad_mode ? c->pad[2] : 0;
+    int64_t row = fc_border(c->pad_mode, c->pad_mode ? h - c->pad[1] : h, c->x.size[3]);
+    char *to = fc_at(run, &plan->to) + fc_offset(&plan->to, image, 0, h, 0);
+    depth = fc_border(c->pad_mode, depth, c->x.size[2]);
+    if (depth < 0) {
+        gather_columns(plan, to, NULL, t, 0, width, 0);
+        return;
+    }
+    const char *x = run->slots[c->x.slot] + c->x.offset_bytes +
+                    (n * c->x.stride[0] + depth * c->x.stride[2] + row * c->x.stride[3]) *
+                        fc_dtype_bytes((fc_dtype)c->x.dtype);
+    int64_t begin = fc_min(pad, width), end = fc_min(pad + c->x.size[4], width);
+    gather_columns(plan, to, x, t, begin, end, 0);
+    for (int side = 0; side < 2; side++)
+        for (int64_t w = side ? end : 0; w < (side ? width : begin); w++)
+            gather_columns(plan, to, x, t, w, w + 1, fc_border(c->pad_mode, w - pad, c->x.size[4]));
+}
+
 static void gather_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
     const struct gather_plan *plan = plan_;
-    int64_t taps = plan->conv.weight.size[2], rows = plan->conv.x.size[3], begin, end;
+    int64_t taps = plan->conv.weight.size[2], rows = plan->to.size[2], begin, end;
     fc_share(plan->images.count * taps * rows, i, n, &begin, &end);
     for (int64_t item = begin; item < end; item++)
         gather_row(plan, run, item / rows / taps, item / rows % taps, item % rows);
@@ -205,7 +237,9 @@ static fc_status check(const fc_conv3d_desc *d) {
     fc_status status = FC_OK;
     if ((status = check_weight(d)) || (status = check_volume(x)) || (status = check_volume(y)))
         return status;
-    if (w->dtype != x->dtype || y->dtype != x->dtype) return FC_ERROR_UNSUPPORTED;
+    if (w->dtype != x->dtype || y->dtype != x->dtype || d->pad_mode < FC_PAD_CONSTANT ||
+        d->pad_mode > (d->transposed ? FC_PAD_CONSTANT : FC_PAD_CIRCULAR))
+        return FC_ERROR_UNSUPPORTED;
     const fc_volume *deep = d->transposed ? y : x, *flat = d->transposed ? x : y;
     if (y->size[0] != x->size[0] || deep->size[1] != fc_product(w->size[1], d->groups) ||
         flat->size[1] != w->size[0])
@@ -213,13 +247,18 @@ static fc_status check(const fc_conv3d_desc *d) {
     for (int a = 0; a < 3; a++) {
         int64_t elements;
         if (d->pad[a] < 0) return FC_ERROR_ARGUMENT;
+        if (d->pad_mode && x->size[2 + a] == 0) return FC_ERROR_SHAPE;
         if (d->pad[a] > FC_MAX_EXTENT || x->size[2 + a] > FC_MAX_EXTENT ||
             y->size[2 + a] > FC_MAX_EXTENT ||
             __builtin_mul_overflow(fc_max(d->stride[a], d->dilation[a]), deep->stride[2 + a],
                                    &elements))
             return FC_ERROR_OVERFLOW;
     }
-    return FC_OK;
+    /* what one image of gathered channels takes */
+    int64_t rows = fc_max(x->size[3], d->pad_mode ? extent(d, 1) : 0);
+    int64_t columns = fc_max(x->size[4], d->pad_mode ? extent(d, 2) : 0);
+    int64_t elements = fc_product(fc_product(x->size[1], w->size[2]), fc_product(rows, columns));
+    return elements < 0 ? FC_ERROR_OVERFLOW : FC_OK;
 }
 
 /* What AUTO or DIRECT stands for: chosen for the part with the most taps, taken by all. */

@@ -59,6 +59,10 @@ static const fc_convert_fn conversions[10][10] = {
     FC_ROW(f32), FC_ROW(f64), FC_ROW(i8),  FC_ROW(u8),  FC_ROW(i16),
     FC_ROW(u16), FC_ROW(i32), FC_ROW(u32), FC_ROW(i64), FC_ROW(u64)};
 
+void fc_constant(double value, int32_t dtype, void *element) {
+    conversions[FC_FLOAT64][dtype](&value, 1, element, 1, 1);
+}
+
 /* ---- bits ---- */
 
 #define FC_COPY_BITS(type) \
@@ -205,7 +209,7 @@ fc_status fc_program_add_fill(struct fc_program *program, const fc_fill_desc *d)
     struct fill_plan *plan = malloc(sizeof *plan);
     if (!plan) return FC_ERROR_MEMORY;
     *plan = (struct fill_plan){.y = d->y, .bytes = fc_dtype_bytes((fc_dtype)d->y.dtype)};
-    conversions[FC_FLOAT64][d->y.dtype](&d->value, 1, &plan->value, 1, 1);
+    fc_constant(d->value, d->y.dtype, &plan->value);
     struct fc_step step = {.run = fill_run, .plan = plan, .cost = (double)fc_count(&d->y) * 0.1};
     return fc_program_add_step(program, step);
 }

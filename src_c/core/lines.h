@@ -7,6 +7,9 @@
 typedef void (*fc_convert_fn)(const void *x, int64_t x_step, void *y, int64_t y_step,
                               int64_t count);
 
+/* A number as one element of any dtype, converted as copies convert. */
+void fc_constant(double value, int32_t dtype, void *element);
+
 /* copy2d for elements of 1, 2, 4 or 8 bytes. */
 void fc_copy_bits(const struct fc_kernel_table *kernels, int64_t bytes,
                   const struct fc_copy2d_args *args);

@@ -107,6 +107,15 @@ typedef struct fc_conv2d_desc {
     double alpha;
 } fc_conv2d_desc;
 
+/* What lies around an image: a constant (in convolutions zero), the image mirrored without repeating
+ * its edge, its edge repeated, or the image again from the other end. */
+typedef enum fc_pad_mode {
+    FC_PAD_CONSTANT = 0,
+    FC_PAD_REFLECT = 1,
+    FC_PAD_REPLICATE = 2,
+    FC_PAD_CIRCULAR = 3
+} fc_pad_mode;
+
 /* A strided view of five axes, as fc_tensor is of four: n, c, depth, height, width. */
 typedef struct fc_volume {
     int32_t slot, dtype;
@@ -131,8 +140,17 @@ typedef struct fc_conv3d_desc {
     int32_t activation; /* fc_activation */
     int32_t algorithm;  /* fc_algorithm */
     int32_t weight_is_packed, transposed;
+    int32_t pad_mode; /* fc_pad_mode; transposed: FC_PAD_CONSTANT */
     double alpha;
 } fc_conv3d_desc;
+
+/* y[i...] = x[i - before...] where that lies inside x, else what the mode says; before may be negative. */
+typedef struct fc_pad_desc {
+    fc_volume x, y; /* of any axes and dtype */
+    int64_t before[5];
+    int32_t mode; /* fc_pad_mode */
+    double value; /* FC_PAD_CONSTANT's */
+} fc_pad_desc;
 
 typedef enum fc_pool_kind { FC_POOL_MAX = 0, FC_POOL_AVERAGE = 1 } fc_pool_kind;
 
@@ -316,6 +334,7 @@ fc_status fc_program_add_conv3d_pack(fc_program *program, const fc_conv3d_desc *
                                      int64_t offset_bytes);
 fc_status fc_conv3d_packing(const fc_program *program, const fc_conv3d_desc *desc,
                             int32_t *algorithm, int64_t *packed_bytes);
+fc_status fc_program_add_pad(fc_program *program, const fc_pad_desc *desc);
 fc_status fc_program_add_pool2d(fc_program *program, const fc_pool2d_desc *desc);
 fc_status fc_program_add_unfold(fc_program *program, const fc_columns_desc *desc);
 fc_status fc_program_add_fold(fc_program *program, const fc_columns_desc *desc);

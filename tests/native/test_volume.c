@@ -23,15 +23,24 @@ static fc_volume volume_of(const fc_tensor *t, int64_t depth) {
     };
 }
 
+/* Where padding shows an element of the axis, step by step from the edge; -1: a constant. */
+static int64_t shown(int32_t mode, int64_t i, int64_t size) {
+    if (mode == FC_PAD_CONSTANT) return i >= 0 && i < size ? i : -1;
+    int64_t step = mode == FC_PAD_CIRCULAR ? size : 1;
+    while (i < 0) i = mode == FC_PAD_REFLECT ? -i : i + step;
+    while (i >= size) i = mode == FC_PAD_REFLECT ? size - 1 - (i - size + 1) : i - step;
+    return i;
+}
+
 /* The place in x that output `o` takes tap `t` of axis `a` from, or -1. */
 static int64_t source(const fc_conv3d_desc *d, int a, int64_t o, int64_t t) {
     int64_t shift = t * d->dilation[a] - d->pad[a];
     int64_t i = d->transposed ? o - shift : o * d->stride[a] + shift;
     if (d->transposed) {
-        if (i % d->stride[a]) return -1;
+        if (i < 0 || i % d->stride[a]) return -1;
         i /= d->stride[a];
     }
-    return i < d->x.size[2 + a] ? i : -1;
+    return shown(d->pad_mode, i, d->x.size[2 + a]);
 }
 
 static struct expected oracle_volume(const struct scene *scene, const void *desc,
@@ -100,6 +109,7 @@ static int64_t output_size(struct random *random, const fc_conv3d_desc *d, int a
 static void check(struct random *random, fc_dtype dtype) {
     struct volume_case c = {.desc = {.transposed = (int32_t)random_range(random, 0, 1)}};
     fc_conv3d_desc *d = &c.desc;
+    if (!d->transposed) d->pad_mode = (int32_t)random_range(random, 0, FC_PAD_CIRCULAR);
     static const int64_t counts[] = {1, 1, 2, 3, 5, 17}, groups[] = {1, 1, 1, 2, 3};
     int64_t kernel[3], size[3], output[3], axes = random_range(random, 1, 3);
     d->groups = RANDOM_OF(random, groups);
@@ -110,7 +120,7 @@ static void check(struct random *random, fc_dtype dtype) {
         d->stride[a] = used ? random_range(random, 1, 4) : 1;
         d->dilation[a] = used ? random_range(random, 1, 3) : 1;
         d->pad[a] = used ? random_range(random, 0, 4) : 0;
-        size[a] = used ? random_range(random, 1, 6) : 1;
+        size[a] = used ? random_range(random, d->pad_mode ? 5 : 1, 6) : 1;
         output[a] = used ? output_size(random, d, a, kernel[a], size[a]) : 1;
         if (output[a] < 1) return;
     }
@@ -123,12 +133,12 @@ static void check(struct random *random, fc_dtype dtype) {
     uint64_t seed = random_bits(random);
     case_begin(
         "volume seed %llu: transposed %d, n %lld, %lld groups of %lld -> %lld, %lldx%lldx%lld -> "
-        "%lldx%lldx%lld, kernel %lldx%lldx%lld, algorithm %d, packed %d, %d threads",
+        "%lldx%lldx%lld, kernel %lldx%lldx%lld, padding %d, algorithm %d, packed %d, %d threads",
         (unsigned long long)seed, (int)d->transposed, (long long)n, (long long)d->groups,
         (long long)channels, (long long)filters, (long long)size[0], (long long)size[1],
         (long long)size[2], (long long)output[0], (long long)output[1], (long long)output[2],
-        (long long)kernel[0], (long long)kernel[1], (long long)kernel[2], (int)d->algorithm, packed,
-        threads);
+        (long long)kernel[0], (long long)kernel[1], (long long)kernel[2], (int)d->pad_mode,
+        (int)d->algorithm, packed, threads);
     struct scene scene;
     scene_open(&scene, seed);
     enum layout layouts[3];
@@ -179,6 +189,7 @@ static void refusals(fc_dtype dtype) {
                  {good, FC_ERROR_OVERFLOW},
                  {good, FC_ERROR_OVERFLOW},
                  {good, FC_ERROR_UNSUPPORTED},
+                 {good, FC_ERROR_UNSUPPORTED},
                  {good, FC_ERROR_UNSUPPORTED}};
     cases[1].desc.stride[0] = 0;
     cases[2].desc.pad[2] = -1;
@@ -190,6 +201,7 @@ static void refusals(fc_dtype dtype) {
     cases[8].desc.dilation[1] = (int64_t)1 << 40;
     cases[9].desc.weight.dtype = FC_INT8;
     cases[10].desc.algorithm = 99;
+    cases[11].desc.pad_mode = 4;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         case_begin("volume, refusal %zu", i);
         fc_program *program = program_new();
@@ -198,6 +210,68 @@ static void refusals(fc_dtype dtype) {
         fc_program_destroy(program);
         case_end();
     }
+}
+
+/* ---- padding ---- */
+
+struct pad_case {
+    fc_pad_desc desc;
+    fc_tensor x, y;
+};
+
+static struct expected oracle_pad(const struct scene *scene, const void *desc,
+                                  const int64_t at[4]) {
+    const struct pad_case *c = desc;
+    const fc_pad_desc *d = &c->desc;
+    int64_t place[5] = {at[0], at[1], at[2] / d->y.size[3], at[2] % d->y.size[3], at[3]};
+    for (int a = 0; a < 5; a++) {
+        place[a] = shown(d->mode, place[a] - d->before[a], d->x.size[a]);
+        if (place[a] < 0) return (struct expected){d->value, 0};
+    }
+    return (struct expected){
+        tensor_get(scene, &c->x, place[0], place[1], place[2] * d->x.size[3] + place[3], place[4]),
+        0};
+}
+
+static fc_status add_pad(fc_program *program, const void *desc) {
+    return fc_program_add_pad(program, desc);
+}
+
+static void check_pad(struct random *random, fc_dtype dtype) {
+    struct pad_case c = {
+        .desc = {.mode = (int32_t)random_range(random, 0, FC_PAD_CIRCULAR), .value = 7}};
+    fc_pad_desc *d = &c.desc;
+    int64_t x[5], y[5];
+    for (int a = 0; a < 5; a++) {
+        x[a] = random_range(random, 3, a == 4 ? 40 : 4);
+        d->before[a] = random_range(random, -2, a < 2 ? 0 : 2);
+        y[a] = x[a] + d->before[a] + random_range(random, d->before[a] < -1 ? 0 : -1, 2);
+    }
+    int threads = random_team(random);
+    uint64_t seed = random_bits(random);
+    case_begin("pad seed %llu: mode %d, dtype %d, %d threads", (unsigned long long)seed,
+               (int)d->mode, (int)dtype, threads);
+    struct scene scene;
+    scene_open(&scene, seed);
+    enum layout layouts[2] = {(enum layout)random_range(random, 0, LAYOUT_INPUT_COUNT - 1),
+                              (enum layout)random_range(random, 0, LAYOUT_COUNT - 1)};
+    c.x = tensor_make(&scene, layouts[0], dtype, x[0], x[1], x[2] * x[3], x[4]);
+    c.y = tensor_make(&scene, layouts[1], dtype, y[0], y[1], y[2] * y[3], y[4]);
+    tensor_fill(&scene, &c.x);
+    d->x = volume_of(&c.x, x[2]);
+    d->y = volume_of(&c.y, y[2]);
+    struct output output = {&c.y, oracle_pad, &c};
+    run_step(&scene, add_pad, d, &output, 1, threads);
+    scene_close(&scene);
+    case_end();
+}
+
+void suite_pad(const struct setting *setting) {
+    struct random random = {31};
+    suite_begin("pad", setting);
+    for (int i = 0; i < (setting->small ? 60 : 200); i++)
+        check_pad(&random, (fc_dtype)(i % (FC_UINT64 + 1)));
+    suite_end();
 }
 
 void suite_volume(const struct setting *setting) {
