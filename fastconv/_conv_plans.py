@@ -46,21 +46,22 @@ class ConvPlan(NamedTuple):
     packed_bytes: int
 
 
-#: What Winograd's algorithms compute.
-WINOGRAD: dict[int, str] = {
+#: What algorithms for some convolutions alone compute.
+SPECIAL: dict[int, str] = {
     ALGORITHMS["winograd"]: "'winograd' computes undilated 3x3 filters at strides 1 and 2 and 5x5 "
     "filters at stride 1",
-    ALGORITHMS[
-        "winograd_rows"
-    ]: "'winograd_rows' computes filters of 3 rows (3x3 or other widths) at "
-    "stride 1, dilation 1 along columns",
+    ALGORITHMS["winograd_rows"]: "'winograd_rows' computes filters of 3 rows (3x3 or other widths) "
+    "at stride 1, dilation 1 along columns",
+    ALGORITHMS["depthwise"]: "'depthwise' computes groups of one channel",
 }
 #: (filter, stride) of "winograd".
 WINOGRAD_WINDOWS = {((3, 3), (1, 1)), ((3, 3), (2, 2)), ((5, 5), (1, 1))}
 
 
-def _winograd_fits(code: int, weight: View, geometry: dict[str, Any]) -> bool:
+def _fits(code: int, weight: View, geometry: dict[str, Any]) -> bool:
     stride, dilation = geometry["stride"], geometry["dilation"]
+    if code == ALGORITHMS["depthwise"]:
+        return weight.size[1] == 1
     if code == ALGORITHMS["winograd"]:
         return dilation == (1, 1) and (weight.size[2:], stride) in WINOGRAD_WINDOWS
     return stride == (1, 1) and dilation[0] == 1 and weight.size[2] == 3
@@ -79,12 +80,12 @@ def _conv_plan(
 ) -> ConvPlan:
     run = _native.Program()
     code = algorithm_code(algorithm)
-    if code in WINOGRAD and not _winograd_fits(code, weight, geometry):
+    if code in SPECIAL and not _fits(code, weight, geometry):
         if algorithm is not None:
+            channels, r, s = weight.size[1:]
             raise ValueError(
-                f"algorithm: {WINOGRAD[code]}, got "
-                f"{weight.size[2]}x{weight.size[3]} at stride {geometry['stride']}, dilation "
-                f"{geometry['dilation']}"
+                f"algorithm: {SPECIAL[code]}, got {r}x{s} of {channels} channels a group at stride "
+                f"{geometry['stride']}, dilation {geometry['dilation']}"
             )
         code = ALGORITHMS["auto"]  # a default is for what it fits
     fused: dict[str, Any] = {"activation": ACTIVATIONS[activation], "alpha": ALPHA}

@@ -40,6 +40,7 @@ ALGORITHMS = {
     "planar": 4,
     "winograd": 5,
     "winograd_rows": 6,
+    "depthwise": 7,
 }
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -100,10 +101,10 @@ def set_algorithm(name: str) -> None:
 
     Parameters
     ----------
-    name : {"auto", "direct", "channels_last", "planar", "winograd", "winograd_rows", "im2col"}
-        "auto" lets the planner choose by the shape of one image. "winograd" (undilated 3x3 filters
-        at strides 1 and 2, 5x5 at stride 1) and "winograd_rows" (filters of 3 rows at stride 1) are
-        used where they fit.
+    name : {"auto", "direct", "channels_last", "planar", "depthwise", "winograd", ...}
+        "auto" lets the planner choose by the shape of one image. "depthwise" (one channel a group),
+        "winograd" (undilated 3x3 filters at strides 1 and 2, 5x5 at stride 1) and "winograd_rows"
+        (filters of 3 rows at stride 1) are used where they fit; "im2col" builds a column matrix.
 
     Raises
     ------

@@ -201,6 +201,34 @@ BLOCKS = (
     ConvCase("blocks-depthwise", 2, 12, 77, 75, 12, padding=1, groups=12),
 )
 
+
+def _depthwise() -> tuple[ConvCase, ...]:
+    """Each filter that has a kernel of its own, and some that have none, at widths of vectors."""
+    cases = []
+    for (r, stride), w in itertools.product(
+        itertools.product((3, 5, 7), (1, 2)), (1, 2, 7, 8, 9, 14, 16, 17, 31, 32, 33, 49)
+    ):
+        pad = r // 2
+        narrow = replace(_BASE, name=f"depthwise-{r}x{r}-s{stride}-{w}", c=19, k=19, groups=19)
+        cases.append(replace(narrow, h=9, w=w, kernel=(r, r), stride=(stride,) * 2, padding=pad))
+    pads: tuple[Padding, ...] = (((0, 3), (2, 0)), ((4, 4), (9, 20)), "same")
+    for r, s, padding in itertools.product((1, 3, 5), (3, 7), pads):
+        name = f"depthwise-{r}x{s}-{padding}"
+        cases.append(replace(_BASE, name=name, h=11, w=21, c=5, k=5, groups=5, kernel=(r, s)))
+        cases[-1] = replace(cases[-1], padding=padding, stride=(1 + s % 2, 1))
+    several = replace(_BASE, c=6, groups=6, padding=1)
+    cases += [replace(several, name=f"depthwise-multiplier-{m}", k=6 * m) for m in (2, 3, 17)]
+    cases += [
+        replace(several, name="depthwise-dilated", h=19, w=23, k=6, padding=2, dilation=(2, 3)),
+        replace(several, name="depthwise-one-channel", n=2, c=1, k=1, groups=1),
+        replace(several, name="depthwise-many-rows", h=301, w=3, k=6),
+        replace(several, name="depthwise-4x4", n=2, h=70, w=61, k=6, kernel=(4, 4)),
+        replace(several, name="depthwise-empty-batch", n=0, k=6),
+    ]
+    return tuple(cases)
+
+
+DEPTHWISE = _depthwise()
 GEOMETRIES = tuple(_geometries())
 EDGES = tuple(_edges())
 CONVS = NETWORKS + GEOMETRIES + EDGES + BLOCKS

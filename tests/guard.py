@@ -15,7 +15,18 @@ from typing import Any
 
 import numpy as np
 import reference as ref
-from cases import CONVS, DTYPES, FILTERS, NETWORKS, PIXELS, POOLS, ConvCase, PoolCase, exact
+from cases import (
+    CONVS,
+    DEPTHWISE,
+    DTYPES,
+    FILTERS,
+    NETWORKS,
+    PIXELS,
+    POOLS,
+    ConvCase,
+    PoolCase,
+    exact,
+)
 from reference import Array
 from volume_cases import CASES as VOLUMES
 from volume_cases import exact as volume_exact
@@ -125,11 +136,21 @@ def conv2d(isa: str, dtype: str, side: str) -> None:
     for case in CONVS:
         if not case.n:
             continue
-        for algorithm in ("channels_last", "planar", "im2col"):
+        depthwise = ("depthwise",) if case.c == case.groups else ()
+        for algorithm in ("channels_last", "planar", "im2col", *depthwise):
             for layout in ("NCHW", "NHWC"):
                 announce(isa, dtype, side, case, algorithm, layout)
                 guarded.reset()
                 convolve(case, dtype, side, algorithm, layout)
+
+
+def depthwise(isa: str, dtype: str, side: str) -> None:
+    """Every case of depthwise convolution, in both layouts."""
+    for case in DEPTHWISE:
+        for layout in ("NCHW", "NHWC") if case.n else ():
+            announce(isa, dtype, side, case, layout)
+            guarded.reset()
+            convolve(case, dtype, side, "depthwise", layout)
 
 
 def tiles(isa: str, dtype: str, side: str) -> None:
@@ -191,7 +212,7 @@ def integers(isa: str, dtype: str, side: str) -> None:
 
 def views(isa: str, dtype: str, side: str) -> None:
     """Reversed and transposed arrays, whose first element lies at the far end of their memory."""
-    cases: list[ConvCase | PoolCase] = [*NETWORKS, *POOLS[:20]]
+    cases: list[ConvCase | PoolCase] = [*NETWORKS, *DEPTHWISE[::7], *POOLS[:20]]
     for case in cases:
         if "empty" in case.name:
             continue
@@ -209,7 +230,8 @@ def views(isa: str, dtype: str, side: str) -> None:
             out = turned(np.zeros(expected.shape, dtype), side, reverse)
             arguments: dict[str, Any] = {**case.geometry, "out": out}
             if isinstance(case, ConvCase):
-                for algorithm in ("channels_last", "planar"):
+                depthwise = ("depthwise",) if case.c == case.groups else ()
+                for algorithm in ("channels_last", "planar", *depthwise):
                     functional.conv2d(*arrays, **arguments, algorithm=algorithm)
                     same(out, expected)
             else:
@@ -305,7 +327,19 @@ def overrun(isa: str, dtype: str, side: str) -> None:
 
 
 FAMILIES: dict[str, Callable[[str, str, str], None]] = {
-    f.__name__: f for f in (conv2d, tiles, pools, views, integers, columns, dense, volumes, overrun)
+    f.__name__: f
+    for f in (
+        conv2d,
+        depthwise,
+        tiles,
+        pools,
+        views,
+        integers,
+        columns,
+        dense,
+        volumes,
+        overrun,
+    )
 }
 
 

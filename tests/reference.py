@@ -25,7 +25,7 @@ Padding: TypeAlias = int | str | Sequence[int] | Sequence[Sequence[int]]
 #: `terms` roundings is at most terms * eps / 2 (1 + O(eps)) of the absolute sum, so 1 leaves a
 #: factor of two, which the oracle's own rounding shares when float64 is tested.
 C: dict[str, float] = {
-    **dict.fromkeys(("direct", "channels_last", "planar", "im2col"), 1.0),
+    **dict.fromkeys(("direct", "channels_last", "planar", "depthwise", "im2col"), 1.0),
     **dict.fromkeys(("linear", "mean", "scatter"), 1.0),
 }
 
@@ -300,7 +300,9 @@ def activate(y: Array, activation: str | None) -> Array:
     return y if activation is None else np.asarray(ACTIVATIONS[activation][0](y))
 
 
-Family = Literal["direct", "channels_last", "planar", "im2col", "linear", "mean", "scatter"]
+Family = Literal[
+    "direct", "channels_last", "planar", "depthwise", "im2col", "linear", "mean", "scatter"
+]
 
 
 def bound(family: Family, terms: int, magnitude: Array, dtype: Any) -> Array:

@@ -40,7 +40,7 @@ def _operators(dtype: str) -> dict[str, Any]:
         "planar": lambda: conv2d(x, w, algorithm="planar"),
         "winograd": lambda: conv2d(x, w, algorithm="winograd"),
         "im2col": lambda: conv2d(x, w, algorithm="im2col"),
-        "depthwise": lambda: conv2d(x, w[:17, :1], groups=17),
+        "depthwise": lambda: conv2d(x, w[:17, :1], groups=17, algorithm="depthwise"),
         "max_pool2d": lambda: functional.max_pool2d(x, 3, 1),
         "max_pool2d-nhwc": lambda: functional.max_pool2d(x, 3, 1, data_format="NHWC"),
         "avg_pool2d": lambda: functional.avg_pool2d(x, 3, 1),

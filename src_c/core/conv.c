@@ -14,7 +14,7 @@ static fc_status check_weight(const fc_conv2d_desc *d) {
         return status;
     if (w->dtype > FC_FLOAT64 || (fc_present(b) && b->dtype != w->dtype) ||
         d->algorithm < FC_ALGORITHM_AUTO ||
-        (d->algorithm > FC_ALGORITHM_WINOGRAD_ROWS && !fc_is_winograd(d->algorithm)))
+        (d->algorithm > FC_ALGORITHM_DEPTHWISE && !fc_is_winograd(d->algorithm)))
         return FC_ERROR_UNSUPPORTED;
     if (d->groups < 1) return FC_ERROR_ARGUMENT;
     const int64_t bias[4] = {w->size[0], 1, 1, 1};
@@ -140,6 +140,7 @@ fc_status fc_program_add_conv2d(struct fc_program *program, const fc_conv2d_desc
     }
     if (d.algorithm == FC_ALGORITHM_IM2COL) return add_im2col_steps(program, &d, &packing);
     if (packing.winograd) return fc_add_winograd_step(program, &d, &packing);
+    if (d.algorithm == FC_ALGORITHM_DEPTHWISE) return fc_add_depthwise_step(program, &d, &packing);
     if (d.algorithm == FC_ALGORITHM_PLANAR || d.algorithm == FC_ALGORITHM_WINOGRAD_ROWS)
         return fc_add_planar_step(program, &d, &packing);
     return fc_add_direct_step(program, &d, &packing);
@@ -156,6 +157,8 @@ fc_status fc_program_add_conv2d_pack(struct fc_program *program, const fc_conv2d
         !fc_winograd_tile_of(kernels, desc->algorithm, &desc->weight))
         return FC_ERROR_UNSUPPORTED;
     if (desc->algorithm == FC_ALGORITHM_WINOGRAD_ROWS && desc->weight.size[2] != 3)
+        return FC_ERROR_UNSUPPORTED;
+    if (desc->algorithm == FC_ALGORITHM_DEPTHWISE && desc->weight.size[1] != 1)
         return FC_ERROR_UNSUPPORTED;
     return fc_add_pack_step(program, desc, desc->algorithm, slot, offset_bytes);
 }

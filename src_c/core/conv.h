@@ -13,7 +13,8 @@
  * A panel is 1 to tile_vectors vectors wide; filters are spread evenly over panels (80 filters of 16
  * lanes are 3 + 2 vectors, not 4 + 1), missing ones are zero. For the im2col algorithm the rows of a
  * panel run over [channel][tap] instead, the order of the column matrix. */
-/* For the planar kernels "lanes" is 1: a panel is the filters of one tile, with none missing. */
+/* For the planar kernels "lanes" is 1: a panel is the filters of one tile, with none missing. For the
+ * depthwise ones all filters are one group, and a panel is a vector. */
 struct fc_packing {
     int64_t groups, filters; /* filters of one group */
     int64_t channels, taps;  /* channels of one group; taps = R*S */
@@ -75,6 +76,9 @@ void fc_winograd_pack(const struct fc_winograd_tile *tile, const fc_tensor *weig
 void fc_winograd_rows_pack(const fc_tensor *weight, const char *src, char *dst, int64_t filters,
                            int64_t width);
 
+/* Cycles an output pixel of one group, of one channel, takes. */
+double fc_depthwise_cycles(const fc_conv2d_desc *desc, const struct fc_kernel_set *kernels);
+
 /* Adds the step that packs desc's weight and bias into slots[slot] + offset_bytes. */
 fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *desc, int algorithm,
                            int32_t slot, int64_t offset_bytes);
@@ -82,6 +86,8 @@ fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *des
 /* Add the convolution's own step; desc->weight names packed weights laid out as `packing`. */
 fc_status fc_add_planar_step(struct fc_program *program, const fc_conv2d_desc *desc,
                              const struct fc_packing *packing);
+fc_status fc_add_depthwise_step(struct fc_program *program, const fc_conv2d_desc *desc,
+                                const struct fc_packing *packing);
 fc_status fc_add_winograd_step(struct fc_program *program, const fc_conv2d_desc *desc,
                                const struct fc_packing *packing);
 fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *desc,

@@ -114,6 +114,7 @@ int fc_winograd_rows_fits(const fc_conv2d_desc *d) {
 }
 
 int fc_algorithm_fits(const fc_conv2d_desc *d) {
+    if (d->algorithm == FC_ALGORITHM_DEPTHWISE) return d->weight.size[1] == 1;
     if (d->algorithm == FC_ALGORITHM_WINOGRAD_ROWS) return fc_winograd_rows_fits(d);
     return !fc_is_winograd(d->algorithm) || fc_winograd_largest(d->algorithm, d);
 }
@@ -140,6 +141,8 @@ int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *ker
         choice = FC_ALGORITHM_PLANAR;
         best = planar;
     }
+    if (d->weight.size[1] == 1 && fc_depthwise_cycles(d, kernels) < best)
+        return FC_ALGORITHM_DEPTHWISE;
     /* weights are transformed in double: not anew for every run */
     if (!automatic || !packed) return choice;
     double by_rows = winograd_rows_cycles(d, &s, kernels), by_tiles;

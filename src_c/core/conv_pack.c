@@ -7,15 +7,16 @@ void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
     const struct fc_winograd_tile *winograd = fc_winograd_tile_of(kernels, algorithm, w);
     int rows = algorithm == FC_ALGORITHM_WINOGRAD_ROWS;
     int planar = algorithm == FC_ALGORITHM_PLANAR || rows;
+    int64_t groups = desc->groups, widest = kernels->tile_vectors;
+    if (planar) widest = rows ? kernels->rows_filters : FC_PLANAR_FILTERS;
+    if (algorithm == FC_ALGORITHM_DEPTHWISE) groups = widest = 1;
     *packing = (struct fc_packing){
-        .groups = desc->groups,
-        .filters = w->size[0] / desc->groups,
+        .groups = groups,
+        .filters = w->size[0] / groups,
         .channels = w->size[1],
         .taps = w->size[2] * w->size[3],
         .lanes = planar ? 1 : kernels->lanes,
-        .widest = rows     ? kernels->rows_filters
-                  : planar ? FC_PLANAR_FILTERS
-                           : kernels->tile_vectors,
+        .widest = widest,
         .channel_major = algorithm == FC_ALGORITHM_IM2COL || planar,
         .winograd = winograd,
         .rows = rows,

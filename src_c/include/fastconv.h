@@ -78,7 +78,7 @@ typedef enum fc_activation {
 
 typedef enum fc_algorithm {
     FC_ALGORITHM_AUTO = 0,          /* the planner chooses */
-    FC_ALGORITHM_DIRECT = 1,        /* no column matrix in memory: one of the next but one */
+    FC_ALGORITHM_DIRECT = 1,        /* no column matrix in memory: 3, 4 or 6 */
     FC_ALGORITHM_IM2COL = 2,        /* an explicit column matrix, then GEMM */
     FC_ALGORITHM_CHANNELS_LAST = 3, /* direct, vectors along the filters (implicit GEMM) */
     FC_ALGORITHM_PLANAR = 4,        /* direct, vectors along the pixels */
@@ -86,7 +86,8 @@ typedef enum fc_algorithm {
      * unless bits 8 to 11 and 12 to 15 name the height and width of its patch of inputs. */
     FC_ALGORITHM_WINOGRAD = 5,
     FC_ALGORITHM_WINOGRAD_ROWS =
-        6 /* planar F(4, 3) along columns: three rows, stride 1, dilated in columns at most */
+        6, /* planar F(4, 3) along columns: three rows, stride 1, dilated in columns at most */
+    FC_ALGORITHM_DEPTHWISE = 7 /* direct, one channel a group */
 } fc_algorithm;
 
 /* y[n][k][p][q] = act(bias[k] + sum over c, r, s of

@@ -24,27 +24,23 @@ FC_INLINE v64 v64_max(v64 a, v64 b) { return (v64)_mm256_max_pd((__m256d)a, (__m
 FC_INLINE v32 v32_min(v32 a, v32 b) { return (v32)_mm256_min_ps((__m256)a, (__m256)b); }
 FC_INLINE v64 v64_min(v64 a, v64 b) { return (v64)_mm256_min_pd((__m256d)a, (__m256d)b); }
 
-/* lane i's mask is all ones where i < n */
-FC_INLINE __m256i v32_mask(ptrdiff_t n) {
+/* lanes first <= l < last of a vector, 0 <= first, last <= VL: all ones there */
+typedef __m256i v32m, v64m;
+FC_INLINE v32m v32_lanes(ptrdiff_t first, ptrdiff_t last) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane);
+    return _mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32((int)first), lane),
+                               _mm256_cmpgt_epi32(_mm256_set1_epi32((int)last), lane));
 }
-FC_INLINE __m256i v64_mask(ptrdiff_t n) {
-    return _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)n), _mm256_setr_epi64x(0, 1, 2, 3));
+FC_INLINE v64m v64_lanes(ptrdiff_t first, ptrdiff_t last) {
+    const __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+    return _mm256_andnot_si256(_mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)first), lane),
+                               _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)last), lane));
 }
 
-/* the first n lanes; a load leaves the others zero */
-FC_INLINE v32 v32_loadn(const float *p, ptrdiff_t n) {
-    return (v32)_mm256_maskload_ps(p, v32_mask(n));
-}
-FC_INLINE v64 v64_loadn(const double *p, ptrdiff_t n) {
-    return (v64)_mm256_maskload_pd(p, v64_mask(n));
-}
-FC_INLINE void v32_storen(float *p, v32 v, ptrdiff_t n) {
-    _mm256_maskstore_ps(p, v32_mask(n), (__m256)v);
-}
-FC_INLINE void v64_storen(double *p, v64 v, ptrdiff_t n) {
-    _mm256_maskstore_pd(p, v64_mask(n), (__m256d)v);
-}
+/* these lanes and no others; a load leaves the others zero */
+FC_INLINE v32 v32_loadm(const float *p, v32m m) { return (v32)_mm256_maskload_ps(p, m); }
+FC_INLINE v64 v64_loadm(const double *p, v64m m) { return (v64)_mm256_maskload_pd(p, m); }
+FC_INLINE void v32_storem(float *p, v32 v, v32m m) { _mm256_maskstore_ps(p, m, (__m256)v); }
+FC_INLINE void v64_storem(double *p, v64 v, v64m m) { _mm256_maskstore_pd(p, m, (__m256d)v); }
 
 #endif

@@ -24,18 +24,24 @@ FC_INLINE v64 v64_max(v64 a, v64 b) { return (v64)_mm512_max_pd((__m512d)a, (__m
 FC_INLINE v32 v32_min(v32 a, v32 b) { return (v32)_mm512_min_ps((__m512)a, (__m512)b); }
 FC_INLINE v64 v64_min(v64 a, v64 b) { return (v64)_mm512_min_pd((__m512d)a, (__m512d)b); }
 
-/* the first n lanes; a load leaves the others zero */
-FC_INLINE v32 v32_loadn(const float *p, ptrdiff_t n) {
-    return (v32)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+/* VL elements from number n on of a and b: gcc would take a table of indices for it */
+#define v32_align(a, b, n) (v32) _mm512_alignr_epi32((__m512i)(b), (__m512i)(a), n)
+#define v64_align(a, b, n) (v64) _mm512_alignr_epi64((__m512i)(b), (__m512i)(a), n)
+
+/* lanes first <= l < last of a vector, 0 <= first, last <= VL */
+typedef __mmask16 v32m;
+typedef __mmask8 v64m;
+FC_INLINE v32m v32_lanes(ptrdiff_t first, ptrdiff_t last) {
+    return (v32m)(((1u << last) - 1) & ~((1u << first) - 1));
 }
-FC_INLINE v64 v64_loadn(const double *p, ptrdiff_t n) {
-    return (v64)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+FC_INLINE v64m v64_lanes(ptrdiff_t first, ptrdiff_t last) {
+    return (v64m)(((1u << last) - 1) & ~((1u << first) - 1));
 }
-FC_INLINE void v32_storen(float *p, v32 v, ptrdiff_t n) {
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
-}
-FC_INLINE void v64_storen(double *p, v64 v, ptrdiff_t n) {
-    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
-}
+
+/* these lanes and no others; a load leaves the others zero */
+FC_INLINE v32 v32_loadm(const float *p, v32m m) { return (v32)_mm512_maskz_loadu_ps(m, p); }
+FC_INLINE v64 v64_loadm(const double *p, v64m m) { return (v64)_mm512_maskz_loadu_pd(m, p); }
+FC_INLINE void v32_storem(float *p, v32 v, v32m m) { _mm512_mask_storeu_ps(p, m, (__m512)v); }
+FC_INLINE void v64_storem(double *p, v64 v, v64m m) { _mm512_mask_storeu_pd(p, m, (__m512d)v); }
 
 #endif

@@ -1,6 +1,6 @@
 /* dtype.tmpl.h: binds the templates to one dtype (FC_BITS 32: float, 64: double).
  *
- * T element, I integer of its width, V vector, VI integer vector, VL lanes; V_(op) an operation of
+ * T element, I integer of its width, V vector, VI integer vector, M mask of lanes, VL lanes; V_(op) an operation of
  * the vocabulary; FC_NAME(op) a kernel's name, as a profiler shows it: fc_f32_gemm__avx512.
  */
 #if FC_BITS == 32
@@ -8,6 +8,7 @@
 #define I int32_t
 #define V v32
 #define VI v32i
+#define M v32m
 #define VU v32u
 #define V_(op) v32_##op
 #define FC_NAME(op) FC_NAME_OF(fc_f32_, op)
@@ -17,6 +18,7 @@
 #define I int64_t
 #define V v64
 #define VI v64i
+#define M v64m
 #define VU v64u
 #define V_(op) v64_##op
 #define FC_NAME(op) FC_NAME_OF(fc_f64_, op)
@@ -29,6 +31,7 @@
 #include "kernels/activate.tmpl.h"
 #include "kernels/binary.tmpl.h"
 #include "kernels/copy2d.tmpl.h"
+#include "kernels/depthwise.tmpl.h"
 #include "kernels/dot.tmpl.h"
 #include "kernels/gemm.tmpl.h"
 #include "kernels/planar.tmpl.h"
@@ -44,6 +47,7 @@
 #undef I
 #undef V
 #undef VI
+#undef M
 #undef VU
 #undef V_
 #undef VL

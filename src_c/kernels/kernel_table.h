@@ -63,6 +63,49 @@ struct fc_planar_args {
 };
 typedef void (*fc_planar_fn)(const struct fc_planar_args *args);
 
+/* depthwise_planar, depthwise_last: one filter a channel, vectors along pixels or along channels.
+ * formula:   y[c*y_channel + p*y_row + q*y_pixel] = min(hi, max(lo, bias[c] + sum over r, s < size of
+ *                w[c / VL][r*size + s][c % VL] * x[c*x_channel + h*x_row + w*x_pixel])),
+ *            h = top + p*stride + r, w = left + q*stride + s, x zero outside height and width;
+ *            c < channels, p < rows, q < columns
+ * layout:    planar: pixel strides of 1, channels <= VL; last: channel strides of 1
+ * alignment: none needed; w is best at 64 bytes
+ * overrun:   reads w and bias up to a multiple of VL channels (last)
+ * edges:     size 3, 5 or 7; stride 1 or 2; any top and left; sums run over r, then s (taps outside
+ *            the image may be left out); NaN passes through lo and hi. */
+struct fc_depthwise_args {
+    const void *x;
+    ptrdiff_t x_channel, x_row, x_pixel;
+    ptrdiff_t height, width, top, left;
+    const void *w, *bias;
+    ptrdiff_t channels, size, stride;
+    void *y;
+    ptrdiff_t y_channel, y_row, y_pixel;
+    ptrdiff_t rows, columns;
+    double lo, hi;
+};
+typedef void (*fc_depthwise_fn)(const struct fc_depthwise_args *args);
+
+/* depthwise_taps: the same for any filter, tap by tap, a row of output pixels.
+ * formula:   y[i*y_pixel + c] = min(hi, max(lo, bias[c] + sum_t w[t][c] * x[i*x_pixel + tap[t] + c])),
+ *            i < pixels, c < channels
+ * layout:    x and y channels last; w [taps][VL] packed; bias [VL]; channels <= VL
+ * alignment: none needed; w and x are best at 64 bytes
+ * overrun:   reads x, w and bias up to VL channels
+ * edges:     sums run in the order of t; NaN passes through lo and hi. */
+struct fc_depthwise_taps_args {
+    const void *x;
+    ptrdiff_t x_pixel;
+    const ptrdiff_t *tap;
+    ptrdiff_t taps;
+    const void *w, *bias;
+    ptrdiff_t pixels;
+    void *y;
+    ptrdiff_t y_pixel, channels;
+    double lo, hi;
+};
+typedef void (*fc_depthwise_taps_fn)(const struct fc_depthwise_taps_args *args);
+
 /* winograd_input: one input tile, ph x pw pixels, of Winograd's algorithm.
  * formula:   v[(i*pw + j)*xi_stride + c] = (B' d B)[i][j][c], d[i][j][c] = pixel[i*pw + j][c], c < channels
  * layout:    pixel [ph*pw] pointers to the channels of a pixel; v has xi_stride between the products
@@ -312,6 +355,8 @@ struct fc_kernel_set {
     fc_winograd_rows_input_fn winograd_rows_input;
     fc_winograd_rows_fn winograd_rows;
     const struct fc_winograd_tile *winograd; /* FC_WINOGRAD_TILE_COUNT of them */
+    fc_depthwise_fn depthwise_planar, depthwise_last;
+    fc_depthwise_taps_fn depthwise_taps;
     fc_copy2d_fn copy2d;
     fc_add2d_fn add2d;
     fc_reduce_taps_fn reduce_taps;

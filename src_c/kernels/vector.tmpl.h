@@ -3,6 +3,16 @@
 FC_INLINE V V_(load)(const T *p) { return *(const VU *)p; }
 FC_INLINE void V_(store)(T *p, V v) { *(VU *)p = v; }
 
+/* the first n lanes and no others; a load leaves the others zero */
+FC_INLINE V V_(loadn)(const T *p, ptrdiff_t n) { return V_(loadm)(p, V_(lanes)(0, n)); }
+FC_INLINE void V_(storen)(T *p, V v, ptrdiff_t n) { V_(storem)(p, v, V_(lanes)(0, n)); }
+
+/* the lanes of the vector at element `at` of a row that fall into [0, length) */
+FC_INLINE M V_(inside)(ptrdiff_t at, ptrdiff_t length) {
+    ptrdiff_t first = at < 0 ? -at : 0, last = length - at;
+    return V_(lanes)(first < VL ? first : VL, last < 0 ? 0 : last < VL ? last : VL);
+}
+
 /* a where mask is all ones, b where it is zero */
 FC_INLINE V V_(select)(VI mask, V a, V b) { return (V)(((VI)a & mask) | ((VI)b & ~mask)); }
 
@@ -44,3 +54,43 @@ FC_INLINE V V_(zip_hi)(V a, V b) { return __builtin_shufflevector(a, b, 1, 3); }
 FC_INLINE V V_(even)(V a, V b) { return __builtin_shufflevector(a, b, 0, 2); }
 FC_INLINE V V_(odd)(V a, V b) { return __builtin_shufflevector(a, b, 1, 3); }
 #endif
+
+/* VL elements from number n on of the 2 VL in a and b; n is a constant, 0 <= n < 8 and n <= VL. */
+#define FC_NEXT2(n) n, n + 1
+#define FC_NEXT4(n) FC_NEXT2(n), FC_NEXT2(n + 2)
+#define FC_NEXT8(n) FC_NEXT4(n), FC_NEXT4(n + 4)
+#define FC_NEXT16(n) FC_NEXT8(n), FC_NEXT8(n + 8)
+#if FC_VECTOR_BYTES == 64
+#define FC_SHIFT(n) \
+    case n: return V_(align)(a, b, n);
+#elif FC_VECTOR_BYTES * 8 / FC_BITS == 8
+#define FC_SHIFT(n) \
+    case n: return __builtin_shufflevector(a, b, FC_NEXT8(n));
+#elif FC_VECTOR_BYTES * 8 / FC_BITS == 4
+#define FC_SHIFT(n) \
+    case n: return __builtin_shufflevector(a, b, FC_NEXT4(n));
+#elif FC_VECTOR_BYTES * 8 / FC_BITS == 2
+#define FC_SHIFT(n) \
+    case n: return __builtin_shufflevector(a, b, FC_NEXT2(n));
+#endif
+FC_INLINE V V_(shift)(V a, V b, const int n) {
+    switch (n) {
+    case 0: return a; FC_SHIFT(1)
+#if FC_VECTOR_BYTES * 8 / FC_BITS > 2
+        FC_SHIFT(2)
+        FC_SHIFT(3)
+#endif
+#if FC_VECTOR_BYTES * 8 / FC_BITS > 4
+        FC_SHIFT(4)
+        FC_SHIFT(5)
+        FC_SHIFT(6)
+        FC_SHIFT(7)
+#endif
+    default: return b; /* VL, where that is less than 8 */
+    }
+}
+#undef FC_SHIFT
+#undef FC_NEXT2
+#undef FC_NEXT4
+#undef FC_NEXT8
+#undef FC_NEXT16

@@ -68,15 +68,23 @@ static struct conv_case draw(struct random *random) {
     };
     if (random_range(random, 0, 3)) c.weight = LAYOUT_NCHW;
     if (random_range(random, 0, 2) == 0) c.x = c.y = LAYOUT_NHWC;
+    int steps_alike = 0;
     if (random_range(random, 0, 5) == 0) { /* depthwise */
         c.groups = RANDOM_OF(random, channels);
         c.channels = 1;
         c.filters = random_range(random, 1, 2);
+        if (random_range(random, 0, 2)) c.algorithm = FC_ALGORITHM_DEPTHWISE;
+        if (random_range(random, 0, 1)) c.r = c.s = 2 * random_range(random, 1, 3) + 1;
+        if (random_range(random, 0, 1)) steps_alike = 1;
     }
     for (int a = 0; a < 2; a++) {
         c.stride[a] = RANDOM_OF(random, steps);
         c.dilation[a] = RANDOM_OF(random, dilations);
         c.pad[a] = random_range(random, 0, 1) ? random_range(random, 0, 4) : 0;
+    }
+    if (steps_alike) {
+        c.stride[0] = c.stride[1] = random_range(random, 1, 2);
+        c.dilation[0] = c.dilation[1] = 1;
     }
     if (random_range(random, 0, 5) == 0) { /* what Winograd's algorithm takes */
         conv_tile(&c, (int)random_range(random, 0, CONV_TILES - 1));

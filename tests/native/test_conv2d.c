@@ -165,6 +165,24 @@ static void winograd(const struct setting *setting, int32_t algorithm) {
     }
 }
 
+/* Each filter that has a kernel of its own and one that has none, around the widths of vectors. */
+static void depthwise(const struct setting *setting) {
+    int64_t widest = setting->small ? 20 : 40;
+    for (int64_t size = 3; size <= 9; size += 2)
+        for (int64_t w = 1; w <= widest; w += setting->small ? 3 : 1)
+            for (int way = 0; way < 4; way++) {
+                struct conv_case c = conv_plain(1, 1, 5, w, size, size);
+                c.groups = 1 + w % 18;
+                c.filters = 1 + (way == 3 && w % 2);
+                c.algorithm = FC_ALGORITHM_DEPTHWISE;
+                c.stride[0] = c.stride[1] = 1 + way / 2;
+                c.pad[0] = c.pad[1] = size / 2;
+                c.x = c.y = way % 2 ? LAYOUT_NHWC : LAYOUT_NCHW;
+                conv_fit(&c, size / 2, size / 2);
+                conv_check(&c, setting->dtype, 3);
+            }
+}
+
 /* With packed weights and enough channels, auto stands for Winograd; without, it sums directly. */
 static void automatic(const struct setting *setting) {
     int64_t size = setting->small ? 32 : 64;
@@ -188,6 +206,7 @@ void suite_conv2d_edges(const struct setting *setting) {
     winograd_tiles(setting);
     winograd(setting, FC_ALGORITHM_WINOGRAD);
     winograd(setting, FC_ALGORITHM_WINOGRAD_ROWS);
+    depthwise(setting);
     automatic(setting);
     suite_end();
 }

@@ -17,6 +17,7 @@ static void forced(const struct setting *setting, int32_t algorithm) {
     case_begin("forced, algorithm %d", (int)algorithm);
     struct scene scene;
     struct conv_case c = conv_plain(3, 5, 6, 7, 3, 3);
+    if (algorithm == FC_ALGORITHM_DEPTHWISE) c = conv_plain(1, 5, 6, 7, 3, 3);
     c.algorithm = algorithm;
     scene_open(&scene, 53);
     fc_conv2d_desc d = conv_desc(&scene, &c, setting->dtype);
@@ -86,8 +87,7 @@ static void peak(const struct setting *setting) {
 
 void suite_isa(const struct setting *setting) {
     suite_begin("instruction set", setting);
-    for (int32_t algorithm = FC_ALGORITHM_AUTO; algorithm <= FC_ALGORITHM_WINOGRAD_ROWS;
-         algorithm++)
+    for (int32_t algorithm = FC_ALGORITHM_AUTO; algorithm <= FC_ALGORITHM_DEPTHWISE; algorithm++)
         forced(setting, algorithm);
     names();
     denormals(setting);

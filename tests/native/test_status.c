@@ -99,7 +99,14 @@ static void tensors(void) {
     CONV2D(FC_OK, d.x.stride[2] = HUGE);
 }
 
+static void depthwise_alike(fc_conv2d_desc *d) {
+    d->algorithm = FC_ALGORITHM_DEPTHWISE;
+    d->weight.size[1] = 1;
+    d->x.size[1] = d->groups;
+}
+
 static void convolutions(void) {
+    CONV2D(FC_OK, depthwise_alike(&d));
     CONV2D(FC_OK, d.bias = tensor_absent());
     CONV2D(FC_ERROR_UNSUPPORTED, d.x.dtype = FC_FLOAT64);
     CONV2D(FC_ERROR_UNSUPPORTED, d.bias.dtype = FC_FLOAT64);
@@ -118,6 +125,7 @@ static void convolutions(void) {
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD | 9 << 8 | 9 << 12);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD; d.dilation[1] = 2);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_WINOGRAD; d.weight.size[3] = 2);
+    CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = FC_ALGORITHM_DEPTHWISE);
     CONV2D(FC_ERROR_ARGUMENT, d.groups = 0);
     CONV2D(FC_ERROR_ARGUMENT, d.groups = INT64_MIN);
     CONV2D(FC_ERROR_SHAPE, d.groups = 3);
@@ -135,6 +143,8 @@ static void convolutions(void) {
     CONV2D(FC_ERROR_OVERFLOW, d.stride[0] = HUGE);
     CONV2D(FC_ERROR_OVERFLOW, d.dilation[0] = HUGE);
     CONV2D(FC_ERROR_OVERFLOW, d.algorithm = FC_ALGORITHM_CHANNELS_LAST;
+           d.dilation[0] = d.dilation[1] = (int64_t)1 << 30);
+    CONV2D(FC_ERROR_OVERFLOW, depthwise_alike(&d);
            d.dilation[0] = d.dilation[1] = (int64_t)1 << 30);
     CONV2D(FC_ERROR_OVERFLOW, d.algorithm = FC_ALGORITHM_PLANAR;
            d.dilation[0] = d.dilation[1] = (int64_t)1 << 30);
@@ -205,6 +215,10 @@ static void packing(void) {
     d.weight.size[2] = 1;
     expect("pack: winograd of 1x3", fc_program_add_conv2d_pack(program, &d, 5, 0),
            FC_ERROR_UNSUPPORTED);
+    d.algorithm = FC_ALGORITHM_DEPTHWISE;
+    expect("pack: depthwise of 3 channels", fc_program_add_conv2d_pack(program, &d, 5, 0),
+           FC_ERROR_UNSUPPORTED);
+    d.algorithm = algorithm;
     d.groups = 3;
     expect("pack: groups", fc_program_add_conv2d_pack(program, &d, 5, 0), FC_ERROR_SHAPE);
     expect("packing: groups", fc_conv2d_packing(program, &d, &algorithm, &bytes), FC_ERROR_SHAPE);

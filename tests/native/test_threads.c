@@ -136,6 +136,7 @@ static void check_concurrent(fc_dtype dtype, int32_t algorithm, int rounds) {
     struct scene scene;
     struct conv_case c = conv_plain(5, 19, 9, 11, 3, 3);
     struct caller callers[4];
+    if (algorithm == FC_ALGORITHM_DEPTHWISE) c = conv_plain(1, 19, 9, 11, 3, 3);
     c.algorithm = algorithm;
     scene_open(&scene, 41);
     fc_conv2d_desc d = conv_desc(&scene, &c, dtype);
@@ -195,8 +196,7 @@ void suite_threads(const struct setting *setting) {
     for (int i = 0; i < (setting->small ? 8 : 80); i++) check_conv(&random, setting->dtype);
     check_others(setting->dtype, LAYOUT_NCHW);
     check_others(setting->dtype, LAYOUT_NHWC);
-    for (int32_t algorithm = FC_ALGORITHM_IM2COL; algorithm <= FC_ALGORITHM_WINOGRAD_ROWS;
-         algorithm++)
+    for (int32_t algorithm = FC_ALGORITHM_IM2COL; algorithm <= FC_ALGORITHM_DEPTHWISE; algorithm++)
         check_concurrent(setting->dtype, algorithm, setting->small ? 2 : 25);
     for (int i = 0; i < (setting->small ? 1 : 10); i++) check_fork(setting->dtype);
     suite_end();
