@@ -4,8 +4,7 @@
 
     functional   stateless operators on NumPy arrays, named as in torch.nn.functional
     nn           layers with parameters and shape validation, Sequential, summary
-    graph        networks: from operators to one program
-    onnx         ONNX files
+    networks     whole networks: load, compile, Predictor; with graph and onnx beneath
     runtime      instruction set, threads, configuration
 
 Examples
@@ -49,8 +48,9 @@ from .functional import (
     softmax,
     unfold,
 )
+from .networks import Predictor, load
+from .networks import compile_layers as compile  # noqa: A004
 from .nn import summary
-from .onnx import load
 from .runtime import (
     get_include,
     get_num_threads,
@@ -63,9 +63,11 @@ from .runtime import (
 )
 
 __all__ = [
+    "Predictor",
     "__version__",
     "avg_pool2d",
     "col2im",
+    "compile",
     "conv1d",
     "conv2d",
     "conv3d",

@@ -44,6 +44,11 @@ cdef class Steps:
             t.stride[a] = stride[a] // itemsize
         return 0
 
+    @property
+    def step_count(self):
+        """Number of steps so far."""
+        return fc_program_step_count(self.program)
+
     def reserve(self, int64_t count):
         """Room in the workspace -> its offset in slot 0."""
         cdef int64_t offset

@@ -370,10 +370,12 @@ cdef class Program(Steps):
         pointers[index] = cnp.PyArray_DATA(array)
         return 0
 
-    def run(self, tuple inputs, tuple outputs=None, num_threads=None):
+    def run(self, tuple inputs, tuple outputs=None, num_threads=None,
+            cnp.ndarray step_seconds=None):
         """Run on arrays in slot order -> the output, or a tuple of several.
 
-        Outputs that are None, or all of them with `outputs=None`, are allocated.
+        Outputs that are None, or all of them with `outputs=None`, are allocated. `step_seconds`, a
+        float64 array of `step_count` elements, receives how long each step took.
         """
         cdef void *pointers[64]
         cdef int index, team = 1, limit, output_count = self.slot_count - 1 - self.input_count
@@ -382,6 +384,13 @@ cdef class Program(Steps):
         cdef void *memory = NULL
         cdef fc_status status
         cdef cnp.ndarray array
+        cdef double *seconds = NULL
+        if step_seconds is not None:
+            if (cnp.PyArray_TYPE(step_seconds) != cnp.NPY_DOUBLE
+                    or not cnp.PyArray_ISCARRAY(step_seconds)
+                    or cnp.PyArray_SIZE(step_seconds) != self.step_count):
+                raise ValueError("step_seconds: expected one float64 for each step")
+            seconds = <double *>cnp.PyArray_DATA(step_seconds)
         if len(inputs) != self.input_count:
             raise ValueError("the number of inputs is not that of the program's slots")
         if outputs is not None and len(outputs) != output_count:
@@ -411,8 +420,8 @@ cdef class Program(Steps):
             if workspace_fill >= 0:
                 memset(memory, workspace_fill, workspace_bytes)
         with nogil:
-            status = fc_program_run(self.program, pointers, self.slot_count, memory,
-                                    workspace_bytes, limit, &team)
+            status = fc_program_profile(self.program, pointers, self.slot_count, memory,
+                                        workspace_bytes, limit, &team, seconds)
         check(status)
         global last_team_size
         last_team_size = team

@@ -138,3 +138,7 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_program_run(const fc_program *program, void *const *slots, int slot_count,
                              void *workspace, int64_t workspace_bytes, int num_threads,
                              int *team_size)
+    fc_status fc_program_profile(const fc_program *program, void *const *slots, int slot_count,
+                                 void *workspace, int64_t workspace_bytes, int num_threads,
+                                 int *team_size, double *step_seconds)
+    int64_t fc_program_step_count(const fc_program *program)

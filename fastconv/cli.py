@@ -1,4 +1,4 @@
-"""The command line, ``fastconv`` or ``python -m fastconv``: demo, bench, info, summary.
+"""The command line, ``fastconv`` or ``python -m fastconv``.
 
 Tables and progress bars are drawn by rich where it is installed (``pip install fastconv[cli]``);
 without it tables are plain text.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fastconv
-from fastconv import runtime
+from fastconv import _cli_networks, runtime
 
 if TYPE_CHECKING:
     from fastconv.demo.race import Report
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, NotImplementedError, OSError, TypeError, ValueError) as error:
         print(f"fastconv {options.name}: {error}", file=sys.stderr)
         return 2
 
@@ -87,8 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="version, instruction set, threads, and why")
     info.set_defaults(command=_info)
 
-    summary = commands.add_parser("summary", help="the demo network's layers, volumes, parameters")
+    summary = commands.add_parser(
+        "summary", help="a network file's steps; without one, the demo network's layers"
+    )
+    summary.add_argument("model", nargs="?", help="an ONNX file, or one that convert wrote")
+    summary.add_argument("--shape", action="append", type=_cli_networks.shape_of, metavar="NxCxHxW")
     summary.set_defaults(command=_summary)
+    _cli_networks.add_commands(commands)
     return parser
 
 
@@ -112,6 +117,8 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _summary(options: argparse.Namespace) -> int:
+    if options.model:
+        return _cli_networks.summary(options.model, options.shape or [])
     from fastconv import demo
 
     print("\nThe demo network (python -m fastconv demo)\n")

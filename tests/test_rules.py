@@ -32,9 +32,10 @@ LAYERS = (
     ("nn",),
     ("graph",),
     ("onnx", "compat"),
+    ("networks",),
     ("benchmarks", "plot"),
     ("demo",),
-    ("cli",),
+    ("cli", "_cli_networks"),
     ("__main__",),
     ("__init__",),
 )

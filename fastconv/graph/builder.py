@@ -49,6 +49,8 @@ class Step:
     add: Callable[[_native.Program, At], None]
     label: str
     alias: tuple[Tensor, Tensor] | None = None
+    detail: str = ""
+    flops: int = 0
 
 
 class Image(NamedTuple):
@@ -148,9 +150,12 @@ class Builder:
         writes: Sequence[Tensor],
         add: Callable[[_native.Program, At], None],
         alias: tuple[Tensor, Tensor] | None = None,
+        detail: str = "",
+        flops: int = 0,
     ) -> None:
-        """Append a step."""
-        self.steps.append(Step(list(reads), list(writes), add, self.label, alias))
+        """Append a step; `detail` (what computes it) and `flops` are for profiles."""
+        step = Step(list(reads), list(writes), add, self.label, alias, detail, flops)
+        self.steps.append(step)
 
     def each(
         self,
@@ -227,12 +232,15 @@ class Builder:
         for key in keys:
             program.output(key)
         self._arena(program)
+        rows = []
         for step in self.steps:
+            before = program.step_count
             try:
                 step.add(program, lambda *view: _native_view(first, *view))
             except ValueError as error:
                 raise UnsupportedOperatorError(f"{step.label}: {error}") from None
-        return Plan(program, tuple(blocks_used), len(keys), [s.label for s in self.steps])
+            rows.append(_row(step, program.step_count - before))
+        return Plan(program, tuple(blocks_used), len(keys), rows)
 
     def _output(self, value: Tensor, is_taken: bool) -> Tensor:
         """The tensor itself, laid out as callers want it, or else a copy that is."""
@@ -312,13 +320,30 @@ def _native_view(
     return slot, tensor.dtype.num, start, tuple(size), tuple(s * itemsize for s in stride)
 
 
+class Row(NamedTuple):
+    """What summaries and profiles say of a step, which may be several of the program's."""
+
+    label: str
+    detail: str
+    shape: Shape
+    flops: int
+    data_bytes: int
+    steps: int
+
+
+def _row(step: Step, steps: int) -> Row:
+    tensors = {id(t): t for t in (*step.reads, *step.writes)}
+    data = sum(t.size * t.dtype.itemsize for t in tensors.values())
+    return Row(step.label, step.detail, step.writes[0].shape, step.flops, data, steps)
+
+
 class Plan(NamedTuple):
     """A program, and the blocks of constants that it takes before its inputs."""
 
     program: _native.Program
     blocks: tuple[Array, ...]
     output_count: int
-    labels: list[str]
+    rows: list[Row]
 
 
 def shape_text(shape: Sequence[int]) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -88,6 +90,7 @@ def check(graph: Graph) -> Checked:
     dtypes.update({port.name: port.dtype for port in graph.inputs})
     dtypes.update({name: array.dtype for name, array in graph.constants.items()})
     for node in graph:
+        _check_attributes(node)
         for name in node.inputs:
             if name not in dtypes:
                 raise ModelFormatError(f"{node.label} reads {name!r}, which nothing writes")
@@ -101,6 +104,24 @@ def check(graph: Graph) -> Checked:
     if problems:
         raise UnsupportedOperatorError("; ".join(dict.fromkeys(problems)))
     return Checked(by_value, {n: d for n, d in dtypes.items() if d is not None})
+
+
+@lru_cache(maxsize=256)
+def _attributes_of(op: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Names of an operator's attributes: all of them, and those that are required."""
+    function = LOWER.get(op) or EVALUATE[op]
+    named = [p for p in signature(function).parameters.values() if p.kind == p.KEYWORD_ONLY]
+    required = frozenset(p.name for p in named if p.default is p.empty)
+    return frozenset(p.name for p in named), required
+
+
+def _check_attributes(node: Node) -> None:
+    if node.op not in LOWER and node.op not in EVALUATE:
+        raise UnsupportedOperatorError(f"{node.label}: operator {node.op!r}")
+    named, required = _attributes_of(node.op)
+    given = node.attributes.keys()
+    if not required <= given <= named:
+        raise ModelFormatError(f"{node.label}: attributes {', '.join(sorted(given))}")
 
 
 def _runs_on(node: Node, dtypes: dict[str, np.dtype[Any] | None]) -> bool:

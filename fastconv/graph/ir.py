@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ShapeError
+
 Array = np.ndarray[Any, np.dtype[Any]]
 #: A size that is fixed, or free (None, or the name that the file gives it).
 Dimension = int | str | None
@@ -25,6 +27,8 @@ class Port:
     Examples
     --------
     >>> import numpy as np
+
+    from ..errors import ShapeError
     >>> from fastconv.graph.ir import Port
     >>> Port("x", (None, 3, 224, 224), np.dtype("float32"))
     Port(name='x', shape=(None, 3, 224, 224), dtype=dtype('float32'))
@@ -34,10 +38,26 @@ class Port:
     shape: tuple[Dimension, ...] | None
     dtype: np.dtype[Any]
 
-    @property
-    def is_fixed(self) -> bool:
-        """Whether every size is known."""
-        return self.shape is not None and all(isinstance(size, int) for size in self.shape)
+    def shape_text(self) -> str:
+        """The shape as messages write it, "?" where a size is free and has no name."""
+        if self.shape is None:
+            return "[?]"
+        return "[" + "x".join("?" if size is None else str(size) for size in self.shape) + "]"
+
+    def example_shape(self) -> tuple[int, ...]:
+        """Shape as declared, with one image where the batch is free.
+
+        Raises
+        ------
+        ShapeError
+            If other sizes are free.
+        """
+        sizes = [size for size in self.shape or () if isinstance(size, int)]
+        if self.shape and not isinstance(self.shape[0], int):
+            sizes.insert(0, 1)
+        if self.shape is None or len(sizes) != len(self.shape):
+            raise ShapeError(f"{self.name}: sizes are free {self.shape_text()}, give its shape")
+        return tuple(sizes)
 
 
 @dataclass

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .. import _native
 from .._views import dtype_name
 from ..errors import ShapeError
+from . import files
 from .builder import Builder, Plan
 from .check import Checked, check
 from .constants import Constants
 from .ir import Array, Graph, Port
 from .lower import lower
 from .passes import optimize
+from .report import Report, report
 from .tensors import Known, Tensor, Value, contiguous
 
 #: Plans that a model keeps: one for each combination of input shapes that it has seen lately.
@@ -70,17 +75,19 @@ class Model:
         self._lock = threading.Lock()
         self._plans: OrderedDict[Any, Ready] = OrderedDict()
         self._constants = Constants()
-        if all(port.is_fixed and port.name not in self._checked.by_value for port in self.inputs):
+        if not self._checked.by_value:
             self._plan_declared()
 
     def _plan_declared(self) -> None:
-        """Plan for the shapes that the file declares, so that the first call finds it done."""
-        keys = []
-        for port in self.inputs:
-            shape = tuple(size for size in port.shape or () if isinstance(size, int))
-            strides = tuple(s * port.dtype.itemsize for s in contiguous(shape))
-            keys.append((port.dtype.num, shape, strides))
-        self._ready(tuple(keys), [None] * len(keys))
+        """Plan for the shapes that are declared, so that the first call finds it done.
+
+        A free batch counts as 1: other batches share the packed weights.
+        """
+        try:
+            keys = tuple(_contiguous_key(port, port.example_shape()) for port in self.inputs)
+        except ShapeError:
+            return  # sizes are free
+        self._ready(keys, [None] * len(keys))
 
     @property
     def inputs(self) -> tuple[Port, ...]:
@@ -93,7 +100,7 @@ class Model:
         return tuple(port for port, _ in self._graph.outputs)
 
     def __repr__(self) -> str:
-        inputs = ", ".join(f"{p.name}: {p.dtype}{_free(p.shape)}" for p in self.inputs)
+        inputs = ", ".join(f"{p.name}: {p.dtype}{p.shape_text()}" for p in self.inputs)
         outputs = ", ".join(p.name for p in self.outputs)
         return f"<fastconv.Model ({inputs}) -> ({outputs}), {len(self._graph.nodes)} operators>"
 
@@ -128,7 +135,67 @@ class Model:
         results = self._run([arrays[name] for name in self._ports], num_threads)
         return {port.name: result for port, result in zip(self.outputs, results, strict=True)}
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network, passes applied, to a file that `fastconv.load` maps without onnx."""
+        files.save(self._graph, path)
+
+    def profile(self, *arrays: Any, runs: int = 10, num_threads: int | None = None) -> Report:
+        """Run some times and tell how long each step took (the median), as a table.
+
+        Examples
+        --------
+        >>> import numpy as np, fastconv
+        >>> net = fastconv.nn.Sequential(fastconv.nn.Conv2d(3, 8, 3), fastconv.nn.ReLU())
+        >>> model = fastconv.compile(net, (1, 3, 16, 16))
+        >>> model.profile(np.ones((1, 3, 16, 16), np.float32)).lines[0].output
+        '1x8x14x14'
+        """
+        ready, run_time = self._prepared(arrays)
+        if ready.plan is None:
+            return report([], [])
+        seconds = np.zeros((max(runs, 1), ready.plan.program.step_count))
+        for row in seconds:
+            ready.plan.program.run((*ready.plan.blocks, *run_time), None, num_threads, row)
+        note = f"median of {len(seconds)} runs, threads: {_native.last_num_threads()}"
+        medians = np.median(seconds, axis=0).tolist()
+        return report(ready.plan.rows, medians, f"{note}, {ready.plan.program.isa}")
+
+    def summary(self, *shapes: Sequence[int]) -> Report:
+        """Tell what the steps are, for input shapes or (by default) those that are declared.
+
+        Free sizes that are not given count as 1 where that is the first axis (the batch).
+
+        Raises
+        ------
+        ShapeError
+            If other sizes are free and no shapes are given.
+
+        Examples
+        --------
+        >>> import fastconv
+        >>> net = fastconv.nn.Sequential(fastconv.nn.Conv2d(3, 8, 3), fastconv.nn.ReLU())
+        >>> print(fastconv.compile(net, (1, 3, 16, 16)).summary())
+        step...algorithm...output...
+        """
+        if self._checked.by_value:
+            raise ShapeError("the network's plan depends on the values of its inputs: profile it")
+        keys = []
+        for place, port in enumerate(self.inputs):
+            given = tuple(shapes[place]) if place < len(shapes) else port.example_shape()
+            keys.append(_contiguous_key(port, given))
+        ready = self._ready(tuple(keys), [None] * len(keys))
+        return report([] if ready.plan is None else ready.plan.rows, None)
+
     def _run(self, arrays: Sequence[Any], num_threads: int | None) -> list[Array]:
+        ready, run_time = self._prepared(arrays)
+        results: tuple[Any, ...] = ()
+        if ready.plan is not None:
+            found = ready.plan.program.run((*ready.plan.blocks, *run_time), None, num_threads)
+            results = found if ready.plan.output_count != 1 else (found,)
+        return [results[o] if isinstance(o, int) else o.copy() for o in ready.outputs]
+
+    def _prepared(self, arrays: Sequence[Any]) -> tuple[Ready, list[Any]]:
+        """Find or make the plan for arrays -> it, and those that its program takes."""
         if len(arrays) != len(self._graph.inputs):
             names = ", ".join(self._ports)
             raise TypeError(f"expected {len(self._ports)} arrays ({names}), got {len(arrays)}")
@@ -138,16 +205,10 @@ class Model:
             given.append(array)
             keys.append(key)
         ready = self._ready(tuple(keys), given)
-        results: tuple[Any, ...] = ()
-        if ready.plan is not None:
-            run_time = [
-                array
-                for port, array in zip(self._graph.inputs, given, strict=True)
-                if port.name not in self._checked.by_value
-            ]
-            found = ready.plan.program.run((*ready.plan.blocks, *run_time), None, num_threads)
-            results = found if ready.plan.output_count != 1 else (found,)
-        return [results[o] if isinstance(o, int) else o.copy() for o in ready.outputs]
+        if self._checked.by_value:
+            ports = zip(self._graph.inputs, given, strict=True)
+            given = [a for port, a in ports if port.name not in self._checked.by_value]
+        return ready, given
 
     def _ready(self, keys: tuple[Any, ...], arrays: Sequence[Any]) -> Ready:
         by_value = self._checked.by_value
@@ -200,10 +261,9 @@ class Model:
         self._start()
 
 
-def _free(shape: Sequence[Any] | None) -> str:
-    if shape is None:
-        return "[?]"
-    return "[" + "x".join("?" if size is None else str(size) for size in shape) + "]"
+def _contiguous_key(port: Port, shape: tuple[int, ...]) -> Any:
+    """Key of a C-contiguous array for an input."""
+    return port.dtype.num, shape, tuple(s * port.dtype.itemsize for s in contiguous(shape))
 
 
 def _check_port(port: Port, key: Any) -> None:
@@ -213,7 +273,7 @@ def _check_port(port: Port, key: Any) -> None:
         raise TypeError(f"{port.name}: expected {port.dtype}, got {dtype_name(typenum)}")
     if port.shape is not None and len(shape) != len(port.shape):
         raise ShapeError(
-            f"{port.name}: expected {len(port.shape)} axes {_free(port.shape)}, got shape {shape}"
+            f"{port.name}: expected {len(port.shape)} axes {port.shape_text()}, got shape {shape}"
         )
     if len(shape) > 8:
         raise ShapeError(f"{port.name}: expected at most 8 axes, got {len(shape)}")

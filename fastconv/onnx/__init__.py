@@ -1,4 +1,4 @@
-"""ONNX files: `load` turns one into a `fastconv.graph.Model`.
+"""ONNX files: `read_graph` turns one into a `fastconv.graph.Graph`.
 
 ::
 
@@ -9,30 +9,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..graph import Model
+    from ..graph import Graph
 
-__all__ = ["load"]
+__all__ = ["read_graph"]
 
 
-def load(source: Any, *, without: Sequence[str] = ()) -> Model:
-    """Load a network and make it ready to run.
-
-    Parameters
-    ----------
-    source : str, os.PathLike, bytes or onnx.ModelProto
-        An ONNX file, its contents, or what the onnx package made of it.
-    without : sequence of str, optional
-        Names of graph passes to leave out, see `fastconv.graph.passes.PASSES`.
-
-    Returns
-    -------
-    Model
-        Callable on arrays.
+def read_graph(source: Any) -> Graph:
+    """Read an ONNX file (a path, bytes or an `onnx.ModelProto`).
 
     Raises
     ------
@@ -45,13 +31,13 @@ def load(source: Any, *, without: Sequence[str] = ()) -> Model:
 
     Examples
     --------
-    >>> import numpy as np, onnx, fastconv
+    >>> import onnx
     >>> from onnx import TensorProto, helper
+    >>> from fastconv.onnx import read_graph
     >>> x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [None, 3]) for n in "xy")
     >>> graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", [x], [y])
-    >>> model = fastconv.load(helper.make_model(graph))
-    >>> model(np.array([[-1, 0, 2]], np.float32))
-    array([[0., 0., 2.]], dtype=float32)
+    >>> read_graph(helper.make_model(graph)).nodes[0].attributes
+    {'name': 'relu'}
     """
     try:
         from . import importer, reader
@@ -59,7 +45,4 @@ def load(source: Any, *, without: Sequence[str] = ()) -> Model:
         raise ImportError(
             f"reading ONNX files needs the onnx package ({error}): pip install fastconv[onnx]"
         ) from error
-    from ..graph import Model
-
-    name = os.fspath(source) if isinstance(source, str | os.PathLike) else None
-    return Model(importer.import_model(reader.read(source if name is None else name)), without)
+    return importer.import_model(reader.read(source))

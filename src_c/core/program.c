@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 
 #include "core/program.h"
 
@@ -158,16 +159,28 @@ struct team {
     char *slots[FC_MAX_SLOTS];
     char *scratch;
     int size;
+    double *seconds; /* of each step; NULL: nobody asks */
 };
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 static void run_steps(void *argument, struct fc_barrier *barrier, int i, int n) {
     struct team *team = argument;
     const struct fc_program *program = team->program;
     struct fc_run run = {team->slots, team->scratch + i * program->scratch_bytes};
+    double begun = 0;
     if (i == 0) team->size = n;
     for (int64_t s = 0; s < program->step_count; s++) {
         const struct fc_step *step = &program->steps[s];
         if (s > 0) fc_barrier_wait(barrier);
+        if (team->seconds && i == 0) {
+            if (s > 0) team->seconds[s - 1] = now() - begun;
+            begun = now();
+        }
         if (step->flush_denormals) {
             uint64_t mode = program->kernels->fp_enter();
             step->run(step->plan, &run, i, n);
@@ -176,11 +189,16 @@ static void run_steps(void *argument, struct fc_barrier *barrier, int i, int n) 
             step->run(step->plan, &run, i, n);
         }
     }
+    if (!team->seconds || program->step_count == 0) return;
+    fc_barrier_wait(barrier);
+    if (i == 0) team->seconds[program->step_count - 1] = now() - begun;
 }
 
-fc_status fc_program_run(const struct fc_program *program, void *const *slots, int slot_count,
-                         void *workspace, int64_t workspace_bytes, int num_threads,
-                         int *team_size) {
+int64_t fc_program_step_count(const struct fc_program *program) { return program->step_count; }
+
+fc_status fc_program_profile(const struct fc_program *program, void *const *slots, int slot_count,
+                             void *workspace, int64_t workspace_bytes, int num_threads,
+                             int *team_size, double *step_seconds) {
     if (!program || slot_count < 1 || slot_count > FC_MAX_SLOTS || num_threads < 1)
         return FC_ERROR_ARGUMENT;
     if (forked_child) num_threads = 1;
@@ -188,11 +206,18 @@ fc_status fc_program_run(const struct fc_program *program, void *const *slots, i
     if (needed < 0 || workspace_bytes < needed || (needed > 0 && !workspace) ||
         (uintptr_t)workspace % FC_WORKSPACE_ALIGNMENT)
         return FC_ERROR_WORKSPACE;
-    struct team team = {.program = program, .size = 1};
+    struct team team = {.program = program, .size = 1, .seconds = step_seconds};
     for (int s = 1; s < slot_count; s++) team.slots[s] = slots[s];
     team.slots[FC_SLOT_WORKSPACE] = workspace;
     team.scratch = (char *)workspace + program->arena_bytes;
     fc_team_run(num_threads, run_steps, &team);
     if (team_size) *team_size = team.size;
     return FC_OK;
+}
+
+fc_status fc_program_run(const struct fc_program *program, void *const *slots, int slot_count,
+                         void *workspace, int64_t workspace_bytes, int num_threads,
+                         int *team_size) {
+    return fc_program_profile(program, slots, slot_count, workspace, workspace_bytes, num_threads,
+                              team_size, NULL);
 }

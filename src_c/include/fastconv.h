@@ -361,10 +361,17 @@ int fc_program_threads(const fc_program *program, int limit);
 int64_t fc_program_workspace_bytes(const fc_program *program, int num_threads);
 #define FC_WORKSPACE_ALIGNMENT 64
 
+int64_t fc_program_step_count(const fc_program *program);
+
 /* slots[1 .. slot_count-1] are the callers' base pointers; slots[0] is ignored. Returns the number
  * of threads that ran through team_size (may be NULL). */
 fc_status fc_program_run(const fc_program *program, void *const *slots, int slot_count,
                          void *workspace, int64_t workspace_bytes, int num_threads, int *team_size);
+/* The same; step_seconds (may be NULL) receives how long each step took, waiting for the slowest
+ * thread included. */
+fc_status fc_program_profile(const fc_program *program, void *const *slots, int slot_count,
+                             void *workspace, int64_t workspace_bytes, int num_threads,
+                             int *team_size, double *step_seconds);
 
 #ifdef __cplusplus
 }

@@ -85,6 +85,31 @@ static void check(enum layout layout, fc_dtype dtype, int threads) {
     case_end();
 }
 
+/* A profile gives a time for every step, and the same outputs. */
+static void profile(fc_dtype dtype) {
+    case_begin("profile");
+    struct scene scene;
+    scene_open(&scene, 37);
+    struct chain c = make(&scene, LAYOUT_NCHW, dtype);
+    fc_program *program = program_new();
+    if (add(program, &c)) case_fail("add");
+    double seconds[32];
+    int64_t steps = fc_program_step_count(program), bytes = fc_program_workspace_bytes(program, 2);
+    if (steps < 6 || steps > 32) case_fail("%lld steps", (long long)steps);
+    for (int s = 0; s < 32; s++) seconds[s] = -1;
+    struct guarded workspace = guarded_open(bytes, 1);
+    if (fc_program_profile(program, scene.slots, scene.count, workspace.base, bytes, 2, NULL,
+                           seconds))
+        case_fail("run");
+    for (int s = 0; s < 32; s++)
+        if ((seconds[s] >= 0) != (s < steps)) case_fail("step %d took %g s", s, seconds[s]);
+    compare_all(&scene, &c.softmax.y, expect_all(&scene, &c.softmax, &c.softmax.y, oracle_softmax));
+    guarded_close(&workspace);
+    fc_program_destroy(program);
+    scene_close(&scene);
+    case_end();
+}
+
 /* A program without steps runs, and needs no workspace. */
 static void nothing(void) {
     case_begin("no steps");
@@ -104,6 +129,7 @@ void suite_programs(const struct setting *setting) {
         check(LAYOUT_NCHW, setting->dtype, threads[t]);
         check(LAYOUT_NHWC_WIDE, setting->dtype, threads[t]);
     }
+    profile(setting->dtype);
     nothing();
     suite_end();
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,7 @@ def add_conv(
     """Append a convolution; weights that are known are packed once, before anything runs."""
     fused: dict[str, Any] = {"activation": ACTIVATIONS[activation], "alpha": alpha}
     code = ALGORITHMS[algorithm]
+    flops = 2 * prod(y.size) * prod(w_shape[1:])
     if isinstance(w, Known) and not isinstance(bias, Tensor):
         asked: Any = [
             (1, w.dtype.num, 0, size, tuple(s * w.dtype.itemsize for s in stride))
@@ -127,7 +129,8 @@ def add_conv(
                 x.at(at), weight, None, y.at(at), algorithm=chosen, packed=True, **fused, **geometry
             )
 
-        b.step([x.tensor, packed], [y.tensor], add)
+        names = {number: name for name, number in ALGORITHMS.items()}
+        b.step([x.tensor, packed], [y.tensor], add, detail=names[chosen], flops=flops)
         return
     if isinstance(w, Known):
         w = Known(np.ascontiguousarray(_strided(w, w_shape, w_stride)), w.name and f"{w.name}~4")
@@ -138,4 +141,4 @@ def add_conv(
         weight, bias_at = at_run_time(at)
         program.add_conv2d(x.at(at), weight, bias_at, y.at(at), algorithm=code, **fused, **geometry)
 
-    b.step([x.tensor, *reads], [y.tensor], add_unpacked)
+    b.step([x.tensor, *reads], [y.tensor], add_unpacked, detail=algorithm, flops=flops)

@@ -1,0 +1,176 @@
+"""Graphs in files of fastconv's own: a line that says so, a description, then the arrays.
+
+The description is JSON; arrays begin at multiples of 64 bytes and are mapped, not read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelFormatError
+from .ir import Array, Graph, Node, Port
+
+MAGIC = b"fastconv network 1\n"
+_ALIGNMENT = 64
+
+
+def is_saved(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one of these.
+
+    Examples
+    --------
+    >>> from fastconv.graph.files import is_saved
+    >>> import fastconv
+    >>> is_saved(fastconv.__file__)
+    False
+    """
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+class _Writer:
+    """Places of arrays behind the description."""
+
+    def __init__(self) -> None:
+        self.arrays: list[Array] = []
+        self.size = 0
+
+    def add(self, array: Array) -> dict[str, Any]:
+        array = np.ascontiguousarray(array).reshape(np.shape(array))
+        entry = {"dtype": array.dtype.str, "shape": array.shape, "at": self.size}
+        self.arrays.append(array)
+        self.size += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
+        return entry
+
+    def encoded(self, value: Any) -> Any:
+        """An attribute as JSON can say it."""
+        if isinstance(value, np.ndarray):
+            return {"array": self.add(value)}
+        if isinstance(value, np.dtype):
+            return {"dtype": value.str}
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, list | tuple):
+            return [self.encoded(v) for v in value]
+        return value
+
+
+def _port(port: Port) -> dict[str, Any]:
+    return {"name": port.name, "shape": port.shape, "dtype": port.dtype.str}
+
+
+def save(graph: Graph, path: str | os.PathLike[str]) -> None:
+    """Write a graph; the file appears when it is complete.
+
+    Examples
+    --------
+    >>> import tempfile, os
+    >>> from fastconv.graph.files import is_saved, save
+    >>> from fastconv.graph.ir import Graph
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(Graph(), os.path.join(folder, "net.fastconv"))
+    ...     is_saved(os.path.join(folder, "net.fastconv"))
+    True
+    """
+    writer = _Writer()
+    description = {
+        "inputs": [_port(port) for port in graph.inputs],
+        "outputs": [[_port(port), name] for port, name in graph.outputs],
+        "nodes": [
+            {
+                "op": node.op,
+                "inputs": node.inputs,
+                "outputs": node.outputs,
+                "attributes": {k: writer.encoded(v) for k, v in node.attributes.items()},
+                "label": node.label,
+            }
+            for node in graph
+        ],
+        "constants": {name: writer.add(array) for name, array in graph.constants.items()},
+    }
+    text = json.dumps(description).encode()
+    part = f"{os.fspath(path)}.part"
+    with open(part, "wb") as file:
+        file.write(MAGIC + len(text).to_bytes(8, "little") + text)
+        for array in writer.arrays:
+            file.write(b"\0" * (-file.tell() % _ALIGNMENT))
+            file.write(array.reshape(-1).view(np.uint8).data)
+    os.replace(part, path)
+
+
+def _array(entry: Any, data: Array) -> Array:
+    dtype, shape = np.dtype(entry["dtype"]), tuple(int(n) for n in entry["shape"])
+    start = int(entry["at"])
+    end = start + prod(shape) * dtype.itemsize
+    if dtype.hasobject or start < 0 or min(shape, default=0) < 0 or end > len(data):
+        raise ModelFormatError(f"an array of shape {shape} at {start} lies outside the file")
+    return np.asarray(data[start:end].view(dtype).reshape(shape))
+
+
+def _decoded(value: Any, data: Array) -> Any:
+    if isinstance(value, dict):
+        if "array" in value:
+            return _array(value["array"], data)
+        return np.dtype(value["dtype"])
+    if isinstance(value, list):
+        return [_decoded(v, data) for v in value]
+    return value
+
+
+def _read_port(entry: Any) -> Port:
+    shape = entry["shape"]
+    dtype = np.dtype(entry["dtype"])
+    return Port(entry["name"], None if shape is None else tuple(shape), dtype)
+
+
+def load(path: str | os.PathLike[str]) -> Graph:
+    """Map a graph that `save` wrote.
+
+    Raises
+    ------
+    ModelFormatError
+        If the file is broken.
+
+    Examples
+    --------
+    >>> import tempfile, os
+    >>> from fastconv.graph.files import load, save
+    >>> from fastconv.graph.ir import Graph, Node
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(Graph(nodes=[Node("size", ["x"], ["y"])]), os.path.join(folder, "net"))
+    ...     load(os.path.join(folder, "net")).nodes[0].op
+    'size'
+    """
+    try:
+        whole = np.memmap(path, np.uint8, "r")
+        begin = len(MAGIC) + 8
+        length = int.from_bytes(whole[len(MAGIC) : begin].tobytes(), "little")
+        if whole[: len(MAGIC)].tobytes() != MAGIC or begin + length > len(whole):
+            raise ModelFormatError(f"{os.fspath(path)!r} is no network that fastconv saved")
+        said = json.loads(whole[begin : begin + length].tobytes())
+        data = np.asarray(whole[begin + length + -(begin + length) % _ALIGNMENT :])
+        nodes = [
+            Node(
+                n["op"],
+                list(n["inputs"]),
+                list(n["outputs"]),
+                {k: _decoded(v, data) for k, v in n["attributes"].items()},
+                n["label"],
+            )
+            for n in said["nodes"]
+        ]
+        return Graph(
+            [_read_port(p) for p in said["inputs"]],
+            [(_read_port(p), name) for p, name in said["outputs"]],
+            nodes,
+            {name: _array(entry, data) for name, entry in said["constants"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, ModelFormatError):
+            raise
+        raise ModelFormatError(f"{os.fspath(path)!r} is broken: {error!r}") from None
