@@ -55,6 +55,17 @@ cdef class Steps:
         check(fc_program_reserve_bytes(self.program, count, &offset))
         return offset
 
+    def add_response(self, x, y, *, size, alpha, beta, bias):
+        """Append a local response normalization (fc_response_desc in fastconv.h)."""
+        cdef fc_response_desc d
+        self.tensor(x, &d.x)
+        self.tensor(y, &d.y)
+        d.size = size
+        d.alpha = alpha
+        d.beta = beta
+        d.bias = bias
+        check(fc_program_add_response(self.program, &d))
+
     def add_copy(self, x, y):
         """Append a copy, with conversion where dtypes differ (fc_copy_desc in fastconv.h)."""
         cdef fc_copy_desc d

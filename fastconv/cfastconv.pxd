@@ -72,6 +72,10 @@ cdef extern from "fastconv.h" nogil:
         int64_t stride[2]
         int64_t pad[2]
         int64_t dilation[2]
+    ctypedef struct fc_response_desc:
+        fc_tensor x, y
+        int64_t size
+        double alpha, beta, bias
     ctypedef struct fc_copy_desc:
         fc_tensor x, y
     ctypedef struct fc_fill_desc:
@@ -124,6 +128,7 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_program_add_elementwise(fc_program *program, const fc_elementwise_desc *desc)
     fc_status fc_program_add_softmax(fc_program *program, const fc_softmax_desc *desc)
     fc_status fc_program_add_local2d(fc_program *program, const fc_local2d_desc *desc)
+    fc_status fc_program_add_response(fc_program *program, const fc_response_desc *desc)
     fc_status fc_program_add_copy(fc_program *program, const fc_copy_desc *desc)
     fc_status fc_program_add_fill(fc_program *program, const fc_fill_desc *desc)
     fc_status fc_program_add_binary(fc_program *program, const fc_binary_desc *desc)

@@ -191,6 +191,14 @@ typedef struct fc_softmax_desc {
     fc_tensor x, y;
 } fc_softmax_desc;
 
+/* Local response normalization: y[n][c] = x[n][c] / (bias + alpha/size * sum of squares)^beta over the
+ * channels from c - (size-1)/2 to c + size/2 that exist; bias > 0, alpha >= 0. */
+typedef struct fc_response_desc {
+    fc_tensor x, y; /* n, c, h, w */
+    int64_t size;
+    double alpha, beta, bias;
+} fc_response_desc;
+
 /* Convolution with weights of its own at every place:
  * y[n][k][p][q] = bias[k][p][q] + sum over c, r, s of x[...] * weight[k][p][q][(c*R + r)*S + s] */
 typedef struct fc_local2d_desc {
@@ -342,6 +350,7 @@ fc_status fc_program_add_fold(fc_program *program, const fc_columns_desc *desc);
 fc_status fc_program_add_elementwise(fc_program *program, const fc_elementwise_desc *desc);
 fc_status fc_program_add_softmax(fc_program *program, const fc_softmax_desc *desc);
 fc_status fc_program_add_local2d(fc_program *program, const fc_local2d_desc *desc);
+fc_status fc_program_add_response(fc_program *program, const fc_response_desc *desc);
 fc_status fc_program_add_copy(fc_program *program, const fc_copy_desc *desc);
 fc_status fc_program_add_fill(fc_program *program, const fc_fill_desc *desc);
 fc_status fc_program_add_binary(fc_program *program, const fc_binary_desc *desc);

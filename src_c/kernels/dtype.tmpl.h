@@ -37,6 +37,7 @@
 #include "kernels/planar.tmpl.h"
 #include "kernels/pool.tmpl.h"
 #include "kernels/reduction.tmpl.h"
+#include "kernels/response.tmpl.h"
 #include "kernels/unary.tmpl.h"
 #include "kernels/winograd.tmpl.h"
 #include "kernels/winograd_rows.tmpl.h"

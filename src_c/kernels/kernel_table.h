@@ -267,6 +267,24 @@ typedef void (*fc_activate_fn)(int kind, double alpha, const void *x, void *y, p
  * edges:     count >= 1; tails are masked; a row with NaN or of -inf alone gives NaN. */
 typedef void (*fc_softmax_fn)(const void *x, void *y, ptrdiff_t count);
 
+/* response: local response normalization over channels.
+ * formula:   y[p][c] = x[p][c] * (bias + alpha * sum over c-before <= j <= c+after of x[p][j]^2)^-beta
+ * layout:    channels contiguous, pixels x_pixel and y_pixel apart; squares: before + channels + after
+ *            elements of scratch; x == y allowed
+ * alignment: none needed
+ * overrun:   none
+ * edges:     channels outside count as 0; the sum runs in the order of j; bias > 0, alpha >= 0. */
+struct fc_response_args {
+    const void *x;
+    ptrdiff_t x_pixel;
+    void *y;
+    ptrdiff_t y_pixel;
+    void *squares;
+    ptrdiff_t pixels, channels, before, after;
+    double alpha, beta, bias;
+};
+typedef void (*fc_response_fn)(const struct fc_response_args *args);
+
 /* dot: unshared weights.
  * formula:   *y = *bias + sum over i < count of a[i] * b[i]
  * layout:    contiguous
@@ -365,6 +383,7 @@ struct fc_kernel_set {
     fc_divide_fn divide;
     fc_activate_fn activate;
     fc_softmax_fn softmax;
+    fc_response_fn response;
     fc_dot_fn dot;
     fc_binary_fn binary;
     fc_compare_fn compare;

@@ -20,6 +20,7 @@ static const struct fc_kernel_set FC_NAME(set) = {
     .divide = FC_NAME(divide),
     .activate = FC_NAME(activate),
     .softmax = FC_NAME(softmax),
+    .response = FC_NAME(response),
     .dot = FC_NAME(dot),
     .binary = FC_NAME(binary),
     .compare = FC_NAME(compare),

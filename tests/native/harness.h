@@ -137,6 +137,7 @@ struct expected oracle_local2d(const struct scene *scene, const void *desc, cons
 struct expected oracle_copy(const struct scene *scene, const void *desc, const int64_t at[4]);
 struct expected oracle_fill(const struct scene *scene, const void *desc, const int64_t at[4]);
 struct expected oracle_binary(const struct scene *scene, const void *desc, const int64_t at[4]);
+struct expected oracle_response(const struct scene *scene, const void *desc, const int64_t at[4]);
 struct expected oracle_choose(const struct scene *scene, const void *desc, const int64_t at[4]);
 struct expected oracle_unary(const struct scene *scene, const void *desc, const int64_t at[4]);
 struct expected oracle_reduce(const struct scene *scene, const void *desc, const int64_t at[4]);
@@ -198,6 +199,7 @@ void suite_status(const struct setting *setting);
 void suite_copies(const struct setting *setting);
 void suite_binary(const struct setting *setting);
 void suite_unary(const struct setting *setting);
+void suite_response(const struct setting *setting);
 void suite_reduce(const struct setting *setting);
 void suite_graph_status(const struct setting *setting);
 void suite_fuzz(const struct setting *setting);

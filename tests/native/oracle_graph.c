@@ -68,6 +68,22 @@ struct expected oracle_binary(const struct scene *scene, const void *desc, const
     return activated(d->y.dtype, d->activation, d->alpha, (struct expected){value, bound});
 }
 
+/* The power is off by beta times the errors of its base, and of the logarithm and exponential. */
+struct expected oracle_response(const struct scene *scene, const void *desc, const int64_t at[4]) {
+    const fc_response_desc *d = desc;
+    real sum = 0, x = element(scene, &d->x, at), u = unit_roundoff(d->y.dtype);
+    for (int64_t c = at[1] - (d->size - 1) / 2; c <= at[1] + d->size / 2; c++) {
+        if (c < 0 || c >= d->x.size[1]) continue;
+        real value = tensor_get(scene, &d->x, at[0], c, at[2], at[3]);
+        sum += value * value;
+    }
+    real base = d->bias + d->alpha / (real)d->size * sum, logarithm = d->beta * logl(base);
+    real value = x * expl(-logarithm);
+    if (isinf(logarithm)) return (struct expected){value, 0};
+    real relative = fabsl((real)d->beta) * (real)(d->size + 8) + 8 * fabsl(logarithm) + 16;
+    return (struct expected){value, relative * u * fabsl(value) + smallest_normal(d->y.dtype)};
+}
+
 struct expected oracle_choose(const struct scene *scene, const void *desc, const int64_t at[4]) {
     const fc_choose_desc *d = desc;
     const fc_tensor *chosen = element(scene, &d->condition, at) != 0 ? &d->a : &d->b;

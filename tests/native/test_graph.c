@@ -13,6 +13,7 @@ ADD(copy)
 ADD(fill)
 ADD(binary)
 ADD(choose)
+ADD(response)
 ADD(unary)
 ADD(reduce)
 ADD(extreme)
@@ -136,6 +137,23 @@ void suite_binary(const struct setting *setting) {
     suite_end();
 }
 
+void suite_response(const struct setting *setting) {
+    struct random random = {59};
+    suite_begin("response", setting);
+    for (int i = 0; i < (setting->small ? 40 : 200); i++) {
+        struct trial t = {.random = &random};
+        begin(&t, "size", i % 8 + 1, i % 20 == 19 ? 700 : 40);
+        fc_response_desc d = {.x = tensor_in(&t, setting->dtype), .size = i % 8 + 1};
+        d.y = tensor_out(&t, setting->dtype, t.size);
+        d.alpha = i % 3 ? 1 : 1e-4;
+        d.beta = i % 4 ? 0.75 : 2 * random_unit(&random);
+        if (i % 5 == 0) sprinkle(&t, &d.x, bends + MILD + 3, 3, 40); /* infinities and NaN */
+        d.bias = 0.01 + 2 * fabs(random_unit(&random));
+        finish(&t, add_response, &d, &d.y, oracle_response);
+    }
+    suite_end();
+}
+
 void suite_unary(const struct setting *setting) {
     struct random random = {47};
     suite_begin("unary", setting);
@@ -224,6 +242,13 @@ void suite_graph_status(const struct setting *setting) {
     refuse("unknown function", add_unary, &unary, FC_ERROR_UNSUPPORTED);
     unary = (fc_unary_desc){f, wide, FC_EXP};
     refuse("function of another size", add_unary, &unary, FC_ERROR_SHAPE);
+    fc_response_desc response = {.x = f, .y = wide, .size = 5, .alpha = 1, .beta = 1, .bias = 1};
+    refuse("response of another size", add_response, &response, FC_ERROR_SHAPE);
+    response.y = f;
+    response.bias = 0;
+    refuse("response without bias", add_response, &response, FC_ERROR_ARGUMENT);
+    response.bias = NAN;
+    refuse("response with NaN", add_response, &response, FC_ERROR_ARGUMENT);
     fc_reduce_desc reduce = {wide, f, FC_SUM};
     refuse("sum into another size", add_reduce, &reduce, FC_ERROR_SHAPE);
     reduce = (fc_reduce_desc){integers, integers, FC_SUM};

@@ -129,8 +129,9 @@ def add_conv(
                 x.at(at), weight, None, y.at(at), algorithm=chosen, packed=True, **fused, **geometry
             )
 
+        # the higher bits say which variant
         names = {number: name for name, number in ALGORITHMS.items()}
-        b.step([x.tensor, packed], [y.tensor], add, detail=names[chosen], flops=flops)
+        b.step([x.tensor, packed], [y.tensor], add, detail=names[chosen & 0xFF], flops=flops)
         return
     if isinstance(w, Known):
         w = Known(np.ascontiguousarray(_strided(w, w_shape, w_stride)), w.name and f"{w.name}~4")

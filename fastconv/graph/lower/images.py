@@ -222,15 +222,23 @@ def global_pool(b: Builder, x: Value, *, function: str) -> Value:
     return reduce(b, x, axes, function=function, keep=True)
 
 
-def channel_means(b: Builder, x: Value, *, size: int, before: int, after: int) -> Value:
-    """Mean over a window of channels (zeros outside counted): a pool along the second axis."""
+def response(b: Builder, x: Value, *, size: int, alpha: float, beta: float, bias: float) -> Value:
+    """Local response normalization over channels."""
+    check_floating(x)
     if len(x.shape) < 2:
         raise ShapeError(f"a window of channels of shape {shape_text(x.shape)}")
+    x = b.tensor(x)
+    y = b.new(x.shape, x.dtype, like=x)
     n, c = x.shape[:2]
-    planes = with_shape(b, b.tensor(x), (n, 1, c, prod(x.shape[2:])))
-    pads = (before, 0, after, 0)
-    means = pool(b, planes, kind="average", kernel=(size, 1), pads=pads, count_include_pad=True)
-    return with_shape(b, means, x.shape)
+    options: dict[str, Any] = {"size": size, "alpha": alpha, "beta": beta, "bias": bias}
+    if len(x.shape) == 4 or len(x.shape) == 3:
+        source, target = image(x), image(y)
+        b.step(
+            [x], [y], lambda p, at: p.add_response(source.at(at), target.at(at), **options), (y, x)
+        )
+        return y
+    flat = with_shape(b, x, (n, c, prod(x.shape[2:])))
+    return with_shape(b, b.tensor(response(b, flat, **options)), x.shape)
 
 
 def _positions(b: Builder, places: Tensor, plane: int) -> Value:
@@ -245,5 +253,5 @@ LOWER: dict[str, Callable[..., Any]] = {
     "conv": conv,
     "pool": pool,
     "global_pool": global_pool,
-    "channel_means": channel_means,
+    "response": response,
 }

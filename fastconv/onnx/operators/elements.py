@@ -194,13 +194,9 @@ def lrn(
     g: Importer, x: str, *, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0, size: int
 ) -> str:
     """LRN, since opset 1: x / (bias + alpha * mean of squares over `size` channels) ** beta."""
-    squares = g.add("binary", [x, x], function="mul")
-    before, after = (size - 1) // 2, size // 2
-    means = g.add("channel_means", [squares], size=size, before=before, after=after)
-    scaled = g.add("binary", [means, g.like(alpha, x)], function="mul")
-    shifted = g.add("binary", [scaled, g.like(bias, x)], function="add")
-    power = g.add("binary", [shifted, g.like(beta, x)], function="pow")
-    return g.add("binary", [x, power], function="div")
+    if bias <= 0 or alpha < 0 or size < 1:
+        raise Unsupported(f"attributes alpha={alpha}, bias={bias}, size={size}")
+    return g.add("response", [x], size=size, alpha=alpha, beta=beta, bias=bias)
 
 
 @operator("Identity")
