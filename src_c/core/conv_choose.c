@@ -3,7 +3,7 @@
  * A cost model in cycles an output pixel of one group, at one vector multiply-add a cycle. It looks at
  * the shape of one image, never at batch, threads or values: bits must not depend on those.
  */
-#include "core/conv.h"
+#include "core/conv_planar.h"
 
 /* Strips of more than this many bytes for a single output pixel are not worth gathering: such
  * geometry (large filters far apart) goes through the column matrix. */
@@ -16,20 +16,24 @@
 
 struct shape {
     double lanes, filters, vectors, channels, depth;
-    double inputs;     /* input pixels gathered an output pixel */
+    double inputs;     /* input pixels an output pixel */
     double transposes; /* vectors of channels that are transposed in, and of filters out */
+    double move; /* multiply-adds in the time of moving a vector: narrow ones come two a cycle */
 };
 
 static struct shape shape_of(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels) {
     const fc_tensor *w = &d->weight;
     int64_t filters = w->size[0] / d->groups;
+    double vector_bytes = (double)(kernels->lanes * fc_dtype_bytes((fc_dtype)d->x.dtype));
     struct shape s = {
         .lanes = (double)kernels->lanes,
         .filters = (double)filters,
         .vectors = (double)fc_ceil_div(filters, kernels->lanes),
         .channels = (double)w->size[1],
         .depth = (double)(w->size[1] * w->size[2] * w->size[3]),
-        .inputs = (double)(d->stride[0] * d->stride[1]),
+        .inputs = (double)d->x.size[2] * (double)d->x.size[3] /
+                  ((double)d->y.size[2] * (double)d->y.size[3]),
+        .move = vector_bytes < 64 ? 2 : 1,
     };
     if (d->x.stride[1] != 1)
         s.transposes += (double)fc_ceil_div(w->size[1], kernels->lanes) * s.inputs;
@@ -37,10 +41,33 @@ static struct shape shape_of(const fc_conv2d_desc *d, const struct fc_kernel_set
     return s;
 }
 
-/* Vectors along the filters lose the lanes that filters do not fill, and transpose planes. */
+/* What part of the filter rows lies inside the image, over all output rows. */
+static double rows_inside(const fc_conv2d_desc *d) {
+    double inside = 0, rows = (double)d->weight.size[2];
+    for (int64_t r = 0; r < d->weight.size[2]; r++) {
+        int64_t begin, end;
+        fc_inside(d->x.size[2], d->stride[0], r * d->dilation[0] - d->pad[0], d->y.size[2], &begin,
+                  &end);
+        inside += (double)(end - begin);
+    }
+    return inside / (rows * (double)d->y.size[2]);
+}
+
+/* Vectors along the filters lose the lanes that filters do not fill (and a lone narrow vector is bound
+ * by its loads), and transpose planes. */
 static double channels_last_cycles(const fc_conv2d_desc *d, const struct shape *s) {
-    double run = (double)d->weight.size[3] * s->channels; /* between two looks at a table */
-    return s->depth * s->vectors * (1.05 + 3 / run) + 4 + s->transposes * s->lanes / 4;
+    double product = s->vectors == 1 && s->move > 1 ? 1.2 : 1.02;
+    double cycles = s->vectors * (product * s->depth * rows_inside(d) + 2.8) + 4 * s->move;
+    if (d->y.stride[1] != 1) cycles += s->vectors * 5.6 * s->move;
+    double vectors_in = ceil(s->channels / s->lanes) * s->inputs;
+    if (d->x.stride[1] != 1) { /* a transpose in whole vectors of a row, and what it skips of one */
+        double row = (double)d->x.size[3], skipped = (double)fc_min(d->x.stride[3], 16) - 1;
+        double padded = ceil(row / s->lanes) * s->lanes / row;
+        cycles += vectors_in * (5.6 * padded + 8 * skipped) * s->move;
+    } else if (d->pad[0] || d->pad[1]) {
+        cycles += vectors_in * 5.6 * s->move;
+    }
+    return cycles;
 }
 
 /* Vectors along the pixels lose what padded rows are wider than the output: vectors an output pixel, times
@@ -54,28 +81,64 @@ static double planar_width(const fc_conv2d_desc *d, const struct shape *s, int64
     return vectors * s->lanes * (double)tile / ((double)d->y.size[2] * q);
 }
 
-/* What gathering costs where pixels are not side by side. */
+/* Moving one element from or to planes where its neighbours are n elements apart: the wider pixels
+ * are, the more often a line comes and goes. */
+static double scattered(double n) { return fmin(1.3 + n / 32, 18); }
+
+/* What gathering and writing cost where pixels are not side by side. */
 static double planar_strides(const fc_conv2d_desc *d, const struct shape *s) {
     double cycles = 0;
-    if (d->x.stride[3] != 1) cycles += s->channels * s->inputs;
-    if (d->y.stride[3] != 1) cycles += s->filters;
-    return cycles;
+    if (d->x.stride[3] > 2) cycles += s->channels * s->inputs * scattered(s->channels);
+    if (d->y.stride[3] != 1) cycles += s->filters * scattered(s->filters);
+    return cycles * s->move;
 }
 
-/* A tile's filters share its taps' loads, which are unaligned. */
-static double planar_cycles(const fc_conv2d_desc *d, const struct shape *s) {
-    double loads = 0.5 + s->filters / FC_PLANAR_FILTERS;
-    double cycles = s->depth * (s->filters * 1.1 + loads) / s->lanes * planar_width(d, s, 1);
-    cycles += (s->channels * s->inputs + s->filters) * 3 / s->lanes + 1;
-    return cycles + planar_strides(d, s);
+/* Taps of different phases (h % stride) along an axis. */
+static int64_t phases(const fc_conv2d_desc *d, int a) {
+    int64_t stride = d->stride[a], step = d->dilation[a] % stride, count = 1;
+    for (int64_t at = step; at && count < d->weight.size[2 + a]; count++) at = (at + step) % stride;
+    return count;
 }
 
-/* Four rows by 6 products instead of 12; transforms of about 40 operations a vector of a channel and 20 a
- * vector of a filter. Tiles of a single filter spend themselves on loads. */
+/* Gathering planes an output pixel: strips that fill half of L2 overlap by the filter's reach. */
+static double planar_gather(const fc_conv2d_desc *d, const struct shape *s) {
+    int dense = d->stride[0] == 1 && d->stride[1] == 1 && d->x.stride[3] == 1;
+    if (dense && !d->pad[0] && !d->pad[1]) return 0;
+    double reach[2], planes = s->channels * (double)(phases(d, 0) * phases(d, 1));
+    for (int a = 0; a < 2; a++)
+        reach[a] = (double)((d->weight.size[2 + a] - 1) * d->dilation[a] / d->stride[a]);
+    double q = (double)d->y.size[3], bytes = (double)fc_dtype_bytes((fc_dtype)d->x.dtype);
+    double rows = (double)fc_l2_bytes() / 2 / (planes * (q + reach[1]) * bytes) - reach[0];
+    rows = fmax(1, fmin(rows, (double)d->y.size[2]));
+    double elements = planes * (rows + reach[0]) / rows * (q + reach[1]) / q;
+    double element = d->x.stride[3] > 2 ? scattered(s->channels) : dense ? 0.8 : 1.3;
+    return elements * element * s->move;
+}
+
+/* A chunk of rows in whole vectors, those in tiles whose filters share every tap's loads. */
+static double planar_cycles(const fc_conv2d_desc *d, const struct shape *s,
+                            const struct fc_kernel_set *kernels) {
+    int64_t lanes = kernels->lanes, q = d->y.size[3];
+    int by_rows = d->y.stride[3] == 1 && q % lanes == 0;
+    int64_t pitch = q + (d->weight.size[3] - 1) * d->dilation[1] / d->stride[1];
+    int64_t rows = fc_max(1, fc_min(d->y.size[2], FC_PLANAR_CHUNK / pitch));
+    int64_t count = by_rows ? rows * q : (rows - 1) * pitch + q;
+    double pixels = (double)(rows * q), vectors = (double)fc_ceil_div(count, lanes);
+    double tiles = (double)(fc_ceil_div(count / lanes, kernels->tile_vectors) + !!(count % lanes));
+    double panels = ceil(s->filters / FC_PLANAR_FILTERS);
+    double loads = by_rows ? 0.5 : 2; /* a tap of a tile, aligned or not */
+    double cycles = s->depth * (s->filters * vectors + loads * panels * tiles) + 8 * panels * tiles;
+    cycles = cycles / pixels + planar_gather(d, s);
+    if (d->y.stride[3] != 1) return cycles + s->filters * scattered(s->filters) * s->move;
+    return by_rows ? cycles : cycles + s->filters / (double)q * 8 * s->move;
+}
+
+/* Four rows by 6 products instead of 12; transforms of about 40 operations a vector of a channel (more
+ * where many channels leave L1) and 20 a vector of a filter. Tiles of a single filter spend themselves on loads. */
 static double winograd_rows_cycles(const fc_conv2d_desc *d, const struct shape *s,
                                    const struct fc_kernel_set *kernels) {
     double products = s->depth / 3 * 6 * (kernels->rows_filters > 1 ? 1.2 : 2.4);
-    double row = s->filters * (products + 20) + s->channels * 40;
+    double row = s->filters * (products + 20) + s->channels * fmin(40 + s->channels, 200);
     double cycles = row / 4 / s->lanes * planar_width(d, s, 4);
     cycles += s->filters * 3 / s->lanes + 1;
     return cycles + planar_strides(d, s);
@@ -135,7 +198,7 @@ int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *ker
     int automatic = d->algorithm == FC_ALGORITHM_AUTO;
     if (automatic && (bytes < 0 || bytes > FC_LARGEST_STRIP_BYTES)) return FC_ALGORITHM_IM2COL;
     best = channels_last_cycles(d, &s);
-    planar = planar_cycles(d, &s);
+    planar = planar_cycles(d, &s, kernels);
     int choice = FC_ALGORITHM_CHANNELS_LAST;
     if (planar < best) {
         choice = FC_ALGORITHM_PLANAR;

@@ -4,6 +4,10 @@
 
 #include "core/conv.h"
 
+/* Output pixels of a block, and of the part whose results wait in L1 for being written. */
+#define FC_PLANAR_BLOCK 4096
+#define FC_PLANAR_CHUNK 512
+
 /* Which input rows (or columns) taps need: tap r is row `row` of phase `phase`. */
 struct phases {
     int64_t count;  /* distinct phases in use */

@@ -1,9 +1,6 @@
 /* conv_planar_plan.c: phases, blocks and tables of a convolution with vectors along the pixels. */
 #include "core/conv_planar.h"
 
-/* Output pixels of a block, and of the part whose results wait in L1 for being written. */
-#define FC_PLANAR_BLOCK 4096
-#define FC_PLANAR_CHUNK 512
 /* Half of the smallest L1 around: transformed rows stay there while all filters pass over them. */
 #define FC_PLANAR_L1_BYTES 16384
 
