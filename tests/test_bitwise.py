@@ -73,12 +73,16 @@ def _operators(dtype: str) -> dict[str, Callable[[int], Any]]:
     image = np.ascontiguousarray(x[:2, :19, :21, :21])
     rows_of_images = np.concatenate([x, x, x])
     return {
-        "max_pool2d": lambda n: max_pool2d(x, 3, 2, 1, num_threads=n),
+        "max_pool2d": lambda n: max_pool2d(rows_of_images, 3, 2, 1, num_threads=n),
         "max_pool2d-indices": lambda n: max_pool2d(x, 3, 2, 1, return_indices=True, num_threads=n)[
             1
         ],
-        "max_pool2d-nhwc": lambda n: max_pool2d(x, 3, 2, 1, data_format="NHWC", num_threads=n),
-        "avg_pool2d": lambda n: avg_pool2d(x, 3, 2, 1, num_threads=n),
+        "max_pool2d-nhwc": lambda n: max_pool2d(
+            rows_of_images, 3, 2, 1, data_format="NHWC", num_threads=n
+        ),
+        "avg_pool2d": lambda n: avg_pool2d(rows_of_images, 3, 2, 1, num_threads=n),
+        "avg_pool2d-large": lambda n: avg_pool2d(rows_of_images, 9, 2, 4, num_threads=n),
+        "avg_pool2d-whole": lambda n: avg_pool2d(rows_of_images, (57, 59), num_threads=n),
         "unfold": lambda n: unfold(x, 3, padding=1, num_threads=n),
         "fold": lambda n: fold(columns, (57, 59), 3, padding=1, num_threads=n),
         "linear": lambda n: linear(rows, w, b, num_threads=n),

@@ -5,11 +5,10 @@
 
 /* Maximum over the window's elements inside the image, and its first position h*W + w; as in
  * PyTorch, NaN wins, and the last of several. An empty window gives the lowest value, position 0. */
-static void FC_POOL_NAME(max)(const struct pool_plan *plan, const char *image, int64_t p, int64_t q,
+static void FC_POOL_NAME(max)(const fc_pool2d_desc *d, const char *image, int64_t p, int64_t q,
                               char *y, int64_t *index) {
-    const fc_pool2d_desc *d = &plan->desc;
     const FC_T *x = (const FC_T *)image;
-    struct window w = window_of(d, p, q);
+    struct fc_window w = fc_window_of(d, p, q);
     FC_T best = FC_POOL_LOWEST;
     int64_t at = w.h[0] * d->x.size[3] + w.w[0];
     for (int64_t h = w.h[0]; h < w.h[1]; h += d->dilation[0])
@@ -25,16 +24,15 @@ static void FC_POOL_NAME(max)(const struct pool_plan *plan, const char *image, i
 }
 
 #ifdef FC_POOL_FLOATING
-static void FC_POOL_NAME(average)(const struct pool_plan *plan, const char *image, int64_t p,
-                                  int64_t q, char *y) {
-    const fc_pool2d_desc *d = &plan->desc;
+static void FC_POOL_NAME(average)(const fc_pool2d_desc *d, const char *image, int64_t p, int64_t q,
+                                  char *y) {
     const FC_T *x = (const FC_T *)image;
-    struct window w = window_of(d, p, q);
+    struct fc_window w = fc_window_of(d, p, q);
     FC_T sum = 0;
     for (int64_t h = w.h[0]; h < w.h[1]; h += d->dilation[0])
         for (int64_t c = w.w[0]; c < w.w[1]; c += d->dilation[1])
             sum += x[h * d->x.stride[2] + c * d->x.stride[3]];
-    *(FC_T *)y = sum / ((FC_T)divisor_part(d, 0, p) * (FC_T)divisor_part(d, 1, q));
+    *(FC_T *)y = sum / ((FC_T)fc_divisor_part(d, 0, p) * (FC_T)fc_divisor_part(d, 1, q));
 }
 #endif
 

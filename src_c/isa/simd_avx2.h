@@ -24,6 +24,24 @@ FC_INLINE v64 v64_max(v64 a, v64 b) { return (v64)_mm256_max_pd((__m256d)a, (__m
 FC_INLINE v32 v32_min(v32 a, v32 b) { return (v32)_mm256_min_ps((__m256)a, (__m256)b); }
 FC_INLINE v64 v64_min(v64 a, v64 b) { return (v64)_mm256_min_pd((__m256d)a, (__m256d)b); }
 
+/* the largest operand; NaN where any is NaN */
+FC_INLINE v32 v32_max_nan(v32 a, v32 b) {
+    __m256 nan = _mm256_cmp_ps((__m256)a, (__m256)a, _CMP_UNORD_Q);
+    return (v32)_mm256_or_ps(_mm256_max_ps((__m256)a, (__m256)b), nan);
+}
+FC_INLINE v64 v64_max_nan(v64 a, v64 b) {
+    __m256d nan = _mm256_cmp_pd((__m256d)a, (__m256d)a, _CMP_UNORD_Q);
+    return (v64)_mm256_or_pd(_mm256_max_pd((__m256d)a, (__m256d)b), nan);
+}
+FC_INLINE v32 v32_max_nan3(v32 a, v32 b, v32 c) {
+    __m256 nan = _mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q);
+    return (v32)_mm256_or_ps((__m256)v32_max(v32_max(a, b), c), nan);
+}
+FC_INLINE v64 v64_max_nan3(v64 a, v64 b, v64 c) {
+    __m256d nan = _mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_UNORD_Q);
+    return (v64)_mm256_or_pd((__m256d)v64_max(v64_max(a, b), c), nan);
+}
+
 /* lanes first <= l < last of a vector, 0 <= first, last <= VL: all ones there */
 typedef __m256i v32m, v64m;
 FC_INLINE v32m v32_lanes(ptrdiff_t first, ptrdiff_t last) {
@@ -42,5 +60,38 @@ FC_INLINE v32 v32_loadm(const float *p, v32m m) { return (v32)_mm256_maskload_ps
 FC_INLINE v64 v64_loadm(const double *p, v64m m) { return (v64)_mm256_maskload_pd(p, m); }
 FC_INLINE void v32_storem(float *p, v32 v, v32m m) { _mm256_maskstore_ps(p, m, (__m256)v); }
 FC_INLINE void v64_storem(double *p, v64 v, v64m m) { _mm256_maskstore_pd(p, m, (__m256d)v); }
+
+/* these lanes, the others from rest */
+FC_INLINE v32 v32_loadm_over(v32 rest, const float *p, v32m m) {
+    return (v32)_mm256_blendv_ps((__m256)rest, _mm256_maskload_ps(p, m), (__m256)m);
+}
+FC_INLINE v64 v64_loadm_over(v64 rest, const double *p, v64m m) {
+    return (v64)_mm256_blendv_pd((__m256d)rest, _mm256_maskload_pd(p, m), (__m256d)m);
+}
+
+/* the first n < VL lanes, by halves: masked stores take a dozen cycles on AMD's processors */
+FC_INLINE void v32_storen(float *p, v32 v, ptrdiff_t n) {
+    __m128 low = _mm256_castps256_ps128((__m256)v);
+    if (n & 4) {
+        _mm_storeu_ps(p, low);
+        low = _mm256_extractf128_ps((__m256)v, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)p, low);
+        low = _mm_movehl_ps(low, low);
+        p += 2;
+    }
+    if (n & 1) _mm_store_ss(p, low);
+}
+FC_INLINE void v64_storen(double *p, v64 v, ptrdiff_t n) {
+    __m128d low = _mm256_castpd256_pd128((__m256d)v);
+    if (n & 2) {
+        _mm_storeu_pd(p, low);
+        low = _mm256_extractf128_pd((__m256d)v, 1);
+        p += 2;
+    }
+    if (n & 1) _mm_store_sd(p, low);
+}
 
 #endif

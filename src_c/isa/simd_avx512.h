@@ -24,6 +24,26 @@ FC_INLINE v64 v64_max(v64 a, v64 b) { return (v64)_mm512_max_pd((__m512d)a, (__m
 FC_INLINE v32 v32_min(v32 a, v32 b) { return (v32)_mm512_min_ps((__m512)a, (__m512)b); }
 FC_INLINE v64 v64_min(v64 a, v64 b) { return (v64)_mm512_min_pd((__m512d)a, (__m512d)b); }
 
+/* the largest operand; NaN where any is NaN */
+FC_INLINE v32 v32_max_nan(v32 a, v32 b) {
+    __mmask16 ordered = _mm512_cmp_ps_mask((__m512)a, (__m512)a, _CMP_ORD_Q);
+    return (v32)_mm512_mask_max_ps((__m512)a, ordered, (__m512)a, (__m512)b);
+}
+FC_INLINE v64 v64_max_nan(v64 a, v64 b) {
+    __mmask8 ordered = _mm512_cmp_pd_mask((__m512d)a, (__m512d)a, _CMP_ORD_Q);
+    return (v64)_mm512_mask_max_pd((__m512d)a, ordered, (__m512d)a, (__m512d)b);
+}
+FC_INLINE v32 v32_max_nan3(v32 a, v32 b, v32 c) {
+    __mmask16 ordered = _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_ORD_Q);
+    return (v32)_mm512_mask_max_ps(_mm512_set1_ps(__builtin_nanf("")), ordered,
+                                   _mm512_max_ps((__m512)a, (__m512)b), (__m512)c);
+}
+FC_INLINE v64 v64_max_nan3(v64 a, v64 b, v64 c) {
+    __mmask8 ordered = _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_ORD_Q);
+    return (v64)_mm512_mask_max_pd(_mm512_set1_pd(__builtin_nan("")), ordered,
+                                   _mm512_max_pd((__m512d)a, (__m512d)b), (__m512d)c);
+}
+
 /* VL elements from number n on of a and b: gcc would take a table of indices for it */
 #define v32_align(a, b, n) (v32) _mm512_alignr_epi32((__m512i)(b), (__m512i)(a), n)
 #define v64_align(a, b, n) (v64) _mm512_alignr_epi64((__m512i)(b), (__m512i)(a), n)
@@ -43,5 +63,17 @@ FC_INLINE v32 v32_loadm(const float *p, v32m m) { return (v32)_mm512_maskz_loadu
 FC_INLINE v64 v64_loadm(const double *p, v64m m) { return (v64)_mm512_maskz_loadu_pd(m, p); }
 FC_INLINE void v32_storem(float *p, v32 v, v32m m) { _mm512_mask_storeu_ps(p, m, (__m512)v); }
 FC_INLINE void v64_storem(double *p, v64 v, v64m m) { _mm512_mask_storeu_pd(p, m, (__m512d)v); }
+
+/* these lanes, the others from rest */
+FC_INLINE v32 v32_loadm_over(v32 rest, const float *p, v32m m) {
+    return (v32)_mm512_mask_loadu_ps((__m512)rest, m, p);
+}
+FC_INLINE v64 v64_loadm_over(v64 rest, const double *p, v64m m) {
+    return (v64)_mm512_mask_loadu_pd((__m512d)rest, m, p);
+}
+
+/* the first n lanes */
+FC_INLINE void v32_storen(float *p, v32 v, ptrdiff_t n) { v32_storem(p, v, v32_lanes(0, n)); }
+FC_INLINE void v64_storen(double *p, v64 v, ptrdiff_t n) { v64_storem(p, v, v64_lanes(0, n)); }
 
 #endif

@@ -24,6 +24,12 @@ FC_INLINE v64 v64_max(v64 a, v64 b) { return v64_pick((v64i)(a > b), a, b); }
 FC_INLINE v32 v32_min(v32 a, v32 b) { return v32_pick((v32i)(a < b), a, b); }
 FC_INLINE v64 v64_min(v64 a, v64 b) { return v64_pick((v64i)(a < b), a, b); }
 
+/* the largest operand; NaN where any is NaN */
+FC_INLINE v32 v32_max_nan(v32 a, v32 b) { return (v32)((v32i)v32_max(a, b) | (v32i)(a != a)); }
+FC_INLINE v64 v64_max_nan(v64 a, v64 b) { return (v64)((v64i)v64_max(a, b) | (v64i)(a != a)); }
+FC_INLINE v32 v32_max_nan3(v32 a, v32 b, v32 c) { return v32_max_nan(v32_max_nan(a, b), c); }
+FC_INLINE v64 v64_max_nan3(v64 a, v64 b, v64 c) { return v64_max_nan(v64_max_nan(a, b), c); }
+
 #include "isa/simd_copyn.h"
 
 #endif

@@ -36,4 +36,18 @@ FC_INLINE void v64_storem(double *p, v64 v, v64m m) {
         for (int i = m.first; i < m.last; i++) p[i] = v[i];
 }
 
+/* these lanes, the others from rest */
+FC_INLINE v32 v32_loadm_over(v32 rest, const float *p, v32m m) {
+    for (int i = m.first; i < m.last; i++) rest[i] = p[i];
+    return rest;
+}
+FC_INLINE v64 v64_loadm_over(v64 rest, const double *p, v64m m) {
+    for (int i = m.first; i < m.last; i++) rest[i] = p[i];
+    return rest;
+}
+
+/* the first n lanes */
+FC_INLINE void v32_storen(float *p, v32 v, ptrdiff_t n) { v32_storem(p, v, v32_lanes(0, n)); }
+FC_INLINE void v64_storen(double *p, v64 v, ptrdiff_t n) { v64_storem(p, v, v64_lanes(0, n)); }
+
 #endif

@@ -36,6 +36,12 @@ FC_INLINE v64 v64_min(v64 a, v64 b) {
                           (float64x2_t)b);
 }
 
+/* the largest operand; NaN where any is NaN */
+FC_INLINE v32 v32_max_nan(v32 a, v32 b) { return (v32)vmaxq_f32((float32x4_t)a, (float32x4_t)b); }
+FC_INLINE v64 v64_max_nan(v64 a, v64 b) { return (v64)vmaxq_f64((float64x2_t)a, (float64x2_t)b); }
+FC_INLINE v32 v32_max_nan3(v32 a, v32 b, v32 c) { return v32_max_nan(v32_max_nan(a, b), c); }
+FC_INLINE v64 v64_max_nan3(v64 a, v64 b, v64 c) { return v64_max_nan(v64_max_nan(a, b), c); }
+
 #include "isa/simd_copyn.h"
 
 #endif

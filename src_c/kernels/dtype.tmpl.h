@@ -36,6 +36,7 @@
 #include "kernels/gemm.tmpl.h"
 #include "kernels/planar.tmpl.h"
 #include "kernels/pool.tmpl.h"
+#include "kernels/pool_last.tmpl.h"
 #include "kernels/reduction.tmpl.h"
 #include "kernels/response.tmpl.h"
 #include "kernels/unary.tmpl.h"

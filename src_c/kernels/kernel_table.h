@@ -207,32 +207,66 @@ typedef void (*fc_copy2d_fn)(const struct fc_copy2d_args *args);
 
 enum fc_reduce_op { FC_REDUCE_MAX = 0, FC_REDUCE_SUM = 1 };
 
-/* reduce_taps: pooling over taps that lie side by side in memory.
- * formula:   y[l] = op over t < taps of x[tap[t] + l], l < lanes (max: NaN wins)
- * layout:    lanes contiguous in x and y: channels of a pixel, or a row of pixels
+/* pool_planes, pool_last: one output row after the other of a 2-D pool, planar and channels last.
+ * formula:   y[k*y_plane + p*y_row + q*y_pixel] = op over r < kernel[0], s < kernel[1] of
+ *            x[k*x_plane + (p*stride[0] + r*dilation[0] - pad[0])*x_row
+ *                        + (q*stride[1] + s*dilation[1] - pad[1])*x_pixel],
+ *            k < planes, first <= p < last, q < columns; taps outside height x width do not count (none
+ *            at all: neutral); a sum is divided by row_divisor[p] * column_divisor[q]; max: NaN wins
+ * layout:    pool_planes: x_pixel = y_pixel = 1; pool_last: x_plane = y_plane = 1
  * alignment: none needed
  * overrun:   none
- * edges:     taps >= 1; the sum runs in the order of t. */
-typedef void (*fc_reduce_taps_fn)(enum fc_reduce_op op, const void *x, const ptrdiff_t *tap,
-                                  ptrdiff_t taps, void *y, ptrdiff_t lanes);
+ * edges:     pool_planes: kernel[1] 2 or 3, stride[1] 1 or 2, dilation[1] 1, pad[1] 0 or 1, width >= 1;
+ *            the order of an output's sum depends on kernel and place in the image alone.
+ *
+ * pool_whole: windows that cover the image.
+ * formula:   y[k*y_plane] = op over i < height*width of x[k*x_plane + i], k < planes, divided as above
+ * layout:    planes contiguous; kernel, stride, dilation, pad, first, last and columns are not read
+ * alignment: none needed
+ * overrun:   none
+ * edges:     the order of a sum depends on height*width alone. */
+struct fc_pool_args {
+    enum fc_reduce_op op;
+    double neutral; /* -infinity or 0 */
+    const void *x;
+    ptrdiff_t x_plane, x_row, x_pixel;
+    ptrdiff_t height, width;
+    void *y;
+    ptrdiff_t y_plane, y_row, y_pixel;
+    ptrdiff_t planes, first, last, columns;
+    ptrdiff_t kernel[2], stride[2], dilation[2], pad[2];
+    const void *row_divisor, *column_divisor; /* sums only */
+};
+typedef void (*fc_pool_fn)(const struct fc_pool_args *args);
 
-/* reduce_row: the horizontal half of planar pooling.
- * formula:   y[q] = op over s < taps of x[q*stride + s*dilation], q < count (max: NaN wins)
- * layout:    x and y contiguous rows
+/* combine: the step of pooling in separable form, for windows of any size.
+ * formula:   y[i] = a[i] op b[i], i < count (max: NaN wins)
+ * layout:    contiguous
  * alignment: none needed
  * overrun:   none
- * edges:     taps >= 1, stride >= 1; the sum runs in the order of s. */
-typedef void (*fc_reduce_row_fn)(enum fc_reduce_op op, const void *x, ptrdiff_t taps,
-                                 ptrdiff_t dilation, ptrdiff_t stride, void *y, ptrdiff_t count);
+ * edges:     y may be a, and b may lie any distance ahead of it. */
+typedef void (*fc_combine_fn)(enum fc_reduce_op op, const void *a, const void *b, void *y,
+                              ptrdiff_t count);
 
-/* reduce_2x2: the commonest window, 2x2 at stride 2, both halves at once.
- * formula:   y[q] = op of x[2*q], x[2*q + 1], x[row + 2*q], x[row + 2*q + 1], q < count (max: NaN wins)
- * layout:    contiguous rows; row: the distance to the lower one
+/* argmax: the maxima of windows and where they are.
+ * formula:   y[l] = max over t < taps of x[l*x_step + tap[t]], index[l] = base + l*base_step + place[t]
+ *            of the first t among equals, or the last NaN's, l < lanes
+ * layout:    y and index contiguous
  * alignment: none needed
  * overrun:   none
- * edges:     the last vector is masked. */
-typedef void (*fc_reduce_2x2_fn)(enum fc_reduce_op op, const void *x, ptrdiff_t row, void *y,
-                                 ptrdiff_t count);
+ * edges:     taps >= 1 and below 2^31. */
+struct fc_argmax_args {
+    const void *x;
+    ptrdiff_t x_step;
+    const ptrdiff_t *tap;
+    const int64_t *place;
+    ptrdiff_t taps;
+    void *y;
+    int64_t *index;
+    int64_t base, base_step;
+    ptrdiff_t lanes;
+};
+typedef void (*fc_argmax_fn)(const struct fc_argmax_args *args);
 
 /* add2d: fold's accumulation.
  * formula:   dst[i*dst_i + j*dst_j] += src[i*src_i + j*src_j], i < rows, j < columns
@@ -377,9 +411,9 @@ struct fc_kernel_set {
     fc_depthwise_taps_fn depthwise_taps;
     fc_copy2d_fn copy2d;
     fc_add2d_fn add2d;
-    fc_reduce_taps_fn reduce_taps;
-    fc_reduce_row_fn reduce_row;
-    fc_reduce_2x2_fn reduce_2x2;
+    fc_pool_fn pool_planes, pool_last, pool_whole;
+    fc_combine_fn combine;
+    fc_argmax_fn argmax;
     fc_divide_fn divide;
     fc_activate_fn activate;
     fc_softmax_fn softmax;
@@ -400,6 +434,7 @@ struct fc_kernel_set {
 struct fc_kernel_table {
     const char *name;
     const struct fc_kernel_set *set[2]; /* float32, float64 */
+    fc_combine_fn combine_integers[8];  /* maxima alone; int8, uint8, int16 ... uint64 */
     /* Denormals to zero from here on; returns the caller's mode, to be handed to fp_leave. */
     uint64_t (*fp_enter)(void);
     void (*fp_leave)(uint64_t mode);

@@ -3,9 +3,8 @@
 FC_INLINE V V_(load)(const T *p) { return *(const VU *)p; }
 FC_INLINE void V_(store)(T *p, V v) { *(VU *)p = v; }
 
-/* the first n lanes and no others; a load leaves the others zero */
+/* the first n lanes and no others, which are left zero */
 FC_INLINE V V_(loadn)(const T *p, ptrdiff_t n) { return V_(loadm)(p, V_(lanes)(0, n)); }
-FC_INLINE void V_(storen)(T *p, V v, ptrdiff_t n) { V_(storem)(p, v, V_(lanes)(0, n)); }
 
 /* the lanes of the vector at element `at` of a row that fall into [0, length) */
 FC_INLINE M V_(inside)(ptrdiff_t at, ptrdiff_t length) {
@@ -15,9 +14,6 @@ FC_INLINE M V_(inside)(ptrdiff_t at, ptrdiff_t length) {
 
 /* a where mask is all ones, b where it is zero */
 FC_INLINE V V_(select)(VI mask, V a, V b) { return (V)(((VI)a & mask) | ((VI)b & ~mask)); }
-
-/* the larger operand; NaN where either is NaN */
-FC_INLINE V V_(max_nan)(V a, V b) { return V_(select)((VI)(a != a), a, V_(max)(a, b)); }
 
 /* zip_lo: a0 b0 a1 b1 ... of the lower halves; zip_hi: of the upper halves. Applied log2(VL) times
  * to the pairs (i, i + VL/2) of VL rows they transpose a VL x VL block.
