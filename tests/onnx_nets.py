@@ -123,5 +123,21 @@ def shuffle(dtype: str = "float32") -> onnx.ModelProto:
     return net.model([None, 4, None, None], z, net.add("Sqrt", net.add("Abs", top)))
 
 
-NETS = {"residual": residual, "mobile": mobile, "shuffle": shuffle}
-CHANNELS = {"residual": 3, "mobile": 3, "shuffle": 4}
+def decoder(dtype: str = "float32") -> onnx.ModelProto:
+    """Transposed convolutions with batch norms, resizing, instance normalization."""
+    net = Net(dtype, seed=3)
+    x = net.conv("x", 3, 12, 3, strides=[2, 2])
+    low, high = net.random(12, 7, 3, 2, low=-0.2, high=0.2), net.random(7)
+    y = net.add("ConvTranspose", x, low, high, strides=[2, 2], pads=[1, 0, 0, 1])
+    y = net.add("Relu", net.batch_norm(y, 7))
+    # attributes are float32 in the file: numbers that are exact
+    y = net.add("InstanceNormalization", y, net.random(7), net.random(7), epsilon=2.0**-16)
+    scales = net.const([1, 1, 2, 3], np.float32)
+    near = net.add("Resize", x, "", scales, mode="nearest", nearest_mode="floor",
+                   coordinate_transformation_mode="asymmetric")  # fmt: skip
+    smooth = net.add("Resize", y, "", net.const([1, 1, 1.5, 0.7], np.float32), mode="linear")
+    return net.model([None, 3, None, None], y, near, net.add("HardSigmoid", smooth, alpha=0.25))
+
+
+NETS = {"residual": residual, "mobile": mobile, "shuffle": shuffle, "decoder": decoder}
+CHANNELS = {"residual": 3, "mobile": 3, "shuffle": 4, "decoder": 3}

@@ -28,12 +28,12 @@ REASONS = (
     "dtype ",
     "attribute to=",
     "attribute dilations",
-    "attribute storage_order=1",
     "attribute mode=",
+    "attribute p=",
     "opsets before",
     "training mode",
     "over 3 axes",
-    "over more than one plane",
+    "axes (1 or 2 are supported)",
     "is no tensor",
     "no tensor of numbers",
     "has to be known before the network runs",
@@ -122,7 +122,7 @@ def test_case(case: Any) -> None:
 def test_most_of_what_can_pass_does() -> None:
     if len(passed) == 0:
         pytest.skip("the cases did not run")
-    assert len(passed) >= 650
+    assert len(passed) >= 800
 
 
 @pytest.mark.parametrize("path", sorted(LIGHT.glob("light_*.onnx")), ids=lambda path: path.stem)

@@ -9,7 +9,7 @@ import numpy as np
 from .ir import Array, Graph, Node
 
 #: Operators that apply an activation to what they compute.
-EPILOGUES = frozenset({"conv", "gemm", "matmul", "affine", "binary"})
+EPILOGUES = frozenset({"conv", "conv_transpose", "gemm", "matmul", "affine", "binary"})
 #: Functions of two operands whose result is a number.
 ARITHMETIC = frozenset({"add", "sub", "mul", "div", "min", "max", "prelu", "pow"})
 
@@ -186,7 +186,7 @@ def fold_scales(graph: Graph) -> None:
     """
     around = Neighbours(graph)
     for node in list(graph):
-        if node.op not in ("conv", "matmul", "gemm") or node not in graph.nodes:
+        if node.op not in ("conv", "conv_transpose", "matmul", "gemm") or node not in graph.nodes:
             continue
         while _fold_scale(around, node):
             pass
@@ -240,6 +240,10 @@ def _fold_scale(around: Neighbours, node: Node) -> bool:
         return False
     if node.op == "conv":
         rank, axis, filters, along = weight.ndim, 1, weight.shape[0], 0
+    elif node.op == "conv_transpose":
+        if node.attributes.get("groups", 1) != 1:
+            return False
+        rank, axis, filters, along = weight.ndim, 1, weight.shape[1], 1
     elif node.op == "gemm":
         plain = node.attributes.get("scale", 1) == node.attributes.get("c_scale", 1) == 1
         along = 0 if node.attributes.get("trans_b") else 1

@@ -26,6 +26,9 @@ from .tensors import Known, Tensor, Value, contiguous
 #: Plans that a model keeps: one for each combination of input shapes that it has seen lately.
 MOST_PLANS = 16
 
+#: Convolution algorithms whose vectors run along the pixels of a plane.
+PLANAR = frozenset({"planar", "winograd_rows"})
+
 
 class Ready(NamedTuple):
     """A plan, and where each output comes from: the program, or (constant) the plan itself."""
@@ -228,7 +231,30 @@ class Model:
         return ready
 
     def _make(self, keys: Sequence[Any], arrays: Sequence[Any]) -> Ready:
+        """Plan with channels last, unless most of the work is done in planes then, too."""
         b = Builder(self._constants)
+        values = self._lower(b, keys, arrays)
+        work = dict.fromkeys((False, True), 0)
+        for step in b.steps:
+            work[step.detail in PLANAR] += step.flops
+        if work[True] > work[False]:
+            b = Builder(self._constants, channels_last=False)
+            values = self._lower(b, keys, arrays)
+        outputs: list[int | Array] = []
+        tensors: list[Tensor] = []
+        for _, name in self._graph.outputs:
+            value = values[name]
+            if isinstance(value, Known):
+                outputs.append(value.array)
+            else:
+                assert value is not None
+                outputs.append(len(tensors))
+                tensors.append(value)
+        return Ready(b.finish(tensors) if tensors else None, outputs)
+
+    def _lower(
+        self, b: Builder, keys: Sequence[Any], arrays: Sequence[Any]
+    ) -> dict[str, Value | None]:
         values: dict[str, Value | None] = {"": None}
         for port, key, array in zip(self._graph.inputs, keys, arrays, strict=True):
             _check_port(port, key)
@@ -241,17 +267,7 @@ class Model:
         for node in self._graph:
             results = lower(b, node, [values[name] for name in node.inputs])
             values.update(zip(node.outputs, results, strict=False))
-        outputs: list[int | Array] = []
-        tensors: list[Tensor] = []
-        for _, name in self._graph.outputs:
-            value = values[name]
-            if isinstance(value, Known):
-                outputs.append(value.array)
-            else:
-                assert value is not None
-                outputs.append(len(tensors))
-                tensors.append(value)
-        return Ready(b.finish(tensors) if tensors else None, outputs)
+        return values
 
     def __getstate__(self) -> dict[str, Any]:
         return {"graph": self._source, "without": self._without}

@@ -92,6 +92,14 @@ class Importer:
         array = self.value(name)
         return array.dtype if array is not None else self.dtypes.get(name or "")
 
+    def count(self, name: str) -> int | None:
+        """Number of elements of a list (a constant or an input); None if that is not known."""
+        array = self.value(name)
+        shape: Any = next((p.shape for p in self.graph.inputs if p.name == name), None)
+        if array is not None:
+            return array.size
+        return shape[0] if shape and len(shape) == 1 and isinstance(shape[0], int) else None
+
     def like(self, number: float, name: str) -> str:
         """Name of a new scalar constant, of another value's dtype."""
         return self.constant(np.asarray(number, self.dtype(name)))

@@ -15,11 +15,23 @@ from ..builder import Builder
 from ..evaluate import evaluate
 from ..ir import Node
 from ..tensors import Known, Value
-from . import compute, images, moving, padding, products
+from . import (
+    compute,
+    images,
+    moving,
+    normalizing,
+    padding,
+    products,
+    resizing,
+    volumes,
+)
 
 LOWER: dict[str, Callable[..., Any]] = {
     **images.LOWER,
+    **volumes.LOWER,
     **products.LOWER,
+    **resizing.LOWER,
+    **normalizing.LOWER,
     **compute.LOWER,
     **moving.LOWER,
     **padding.LOWER,
@@ -37,6 +49,8 @@ NEEDS: dict[str, tuple[int, ...]] = {
     "tile": (1,),
     "gather": (1,),
     "reduce": (1,),
+    "resize": (1, 2, 3),
+    "fold": (1, 2),
     "constant_of_shape": (0,),
     "range": (0, 1, 2),
 }

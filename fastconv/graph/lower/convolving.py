@@ -63,8 +63,17 @@ def _pack_weights(
     return Packed((*key, groups, algorithm, b.question.isa), count, write)
 
 
-def _key_of(value: Value | None) -> Any:
-    """What tells a constant from others."""
+def key_of(value: Value | None) -> Any:
+    """What tells a constant from others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.lower.convolving import key_of
+    >>> from fastconv.graph.tensors import Known
+    >>> key_of(Known(np.zeros(3, np.float32), "w"))
+    ('w', '<f4', (3,))
+    """
     if value is None:
         return None
     assert isinstance(value, Known)
@@ -113,7 +122,7 @@ def add_conv(
         packed = b.packed(
             _pack_weights(
                 b,
-                ("conv", _key_of(w), w_stride, _key_of(bias)),
+                ("conv", key_of(w), w_stride, key_of(bias)),
                 strided,
                 flat_bias,
                 geometry["groups"],

@@ -13,9 +13,10 @@ from ..._views import check_range
 from ...errors import ShapeError, UnsupportedOperatorError
 from ..builder import At, Builder, Image, shape_text
 from ..tensors import Known, Tensor, Value, contiguous
-from .compute import check_floating, reduce
+from .compute import binary, check_floating, reduce, unary
 from .convolving import add_conv, element_strides
-from .moving import with_shape
+from .moving import cast, integers, with_shape
+from .volumes import conv3d
 
 Pads = tuple[tuple[int, int], ...]
 
@@ -124,8 +125,8 @@ def conv(
     check_floating(x, w, bias)
     x = b.tensor(x)
     axes = len(x.shape) - 2
-    if axes not in (1, 2):
-        raise UnsupportedOperatorError(f"convolution over {axes} axes (1 or 2 are supported)")
+    if axes not in (1, 2, 3):
+        raise UnsupportedOperatorError(f"convolution over {axes} axes (1 to 3 are supported)")
     size, taps = x.shape[2:], w.shape[2:]
     if len(w.shape) != axes + 2 or (kernel is not None and tuple(kernel) != taps):
         raise ShapeError(f"weight of shape {shape_text(w.shape)} for input {shape_text(x.shape)}")
@@ -141,6 +142,22 @@ def conv(
     outputs = window_outputs(size, taps, steps, spread, padding)
     check_range(input=size, strides=steps, dilations=spread, pads=padding, output=outputs)
     y = b.new((x.shape[0], w.shape[0], *outputs), x.dtype)
+    before = [first for first, _ in padding]
+    if axes == 3:
+        conv3d(
+            b,
+            x,
+            w,
+            bias,
+            y,
+            pad=before,
+            strides=steps,
+            dilations=spread,
+            groups=groups,
+            activation=activation,
+            alpha=alpha,
+        )
+        return y
     taps2 = two_axes(taps, 1)
     w_strides = element_strides(w)
     add_conv(
@@ -154,7 +171,7 @@ def conv(
         activation=activation,
         alpha=alpha,
         stride=two_axes(steps, 1),
-        pad=two_axes([before for before, _ in padding], 0),
+        pad=two_axes(before, 0),
         dilation=two_axes(spread, 1),
         groups=groups,
     )
@@ -172,7 +189,9 @@ def pool(
     pads: Sequence[int] | str | None = None,
     ceil_mode: bool = False,
     count_include_pad: bool = False,
+    divisor: int = 0,
     indices: bool = False,
+    column_major: bool = False,
 ) -> Any:
     """Pool (N, C, W) or (N, C, H, W): kind "max" or "average"."""
     x = b.tensor(x)
@@ -197,6 +216,7 @@ def pool(
         "dilation": two_axes(spread, 1),
         "average": kind == "average",
         "count_include_pad": count_include_pad,
+        "divisor_override": divisor,
     }
     source, target = image(x), image(y)
     where = None if places is None else image(places)
@@ -209,13 +229,13 @@ def pool(
     b.step([x], [y] if places is None else [y, places], add)
     if places is None:
         return y
-    return y, _positions(b, places, prod(size))
+    return y, _positions(b, places, size, column_major)
 
 
 def global_pool(b: Builder, x: Value, *, function: str) -> Value:
     """Pool over all axes but the first two."""
     rank = len(x.shape)
-    if rank in (3, 4) and 0 not in x.shape:
+    if rank in (3, 4) and 0 not in x.shape and function in ("mean", "max"):
         kind = "average" if function == "mean" else "max"
         return pool(b, x, kind=kind, kernel=x.shape[2:])  # type: ignore[no-any-return]
     axes = Known(np.arange(2, rank))
@@ -241,12 +261,88 @@ def response(b: Builder, x: Value, *, size: int, alpha: float, beta: float, bias
     return with_shape(b, b.tensor(response(b, flat, **options)), x.shape)
 
 
-def _positions(b: Builder, places: Tensor, plane: int) -> Value:
-    """Places within a plane -> places within the whole tensor, as ONNX counts them."""
+def _positions(b: Builder, places: Tensor, size: tuple[int, ...], column_major: bool) -> Value:
+    """Places within a plane -> places within the whole tensor; float64 counts them exactly."""
     n, c = places.shape[:2]
-    if n * c == 1:
-        return places
-    raise UnsupportedOperatorError("Indices of a max pool over more than one plane")
+    axes = len(size)
+    value: Value = cast(b, places, dtype=np.dtype(np.float64))
+
+    def with_number(function: str, x: Value, number: Any) -> Value:
+        return binary(b, x, Known(np.asarray(number, np.float64)), function=function)
+
+    if column_major and axes == 2:
+        height, width = size
+        row = unary(b, with_number("div", value, width), function="floor")
+        column = binary(b, value, with_number("mul", row, width), function="sub")
+        value = binary(b, with_number("mul", column, height), row, function="add")
+    planes = np.arange(n * c, dtype=np.float64).reshape(n, c, *(1,) * axes)
+    whole = with_number("add", value, planes * prod(size))
+    return cast(b, whole, dtype=np.dtype(np.int64))
+
+
+def lp_pool(
+    b: Builder,
+    x: Value,
+    *,
+    p: int,
+    kernel: Sequence[int],
+    strides: Sequence[int] | None = None,
+    pads: Sequence[int] | str | None = None,
+    ceil_mode: bool = False,
+) -> Value:
+    """Compute (sum of |x|^p)^(1/p) over windows."""
+    check_floating(x)
+
+    def number(v: float) -> Known:
+        return Known(np.asarray(v, x.dtype))
+
+    powers = unary(b, x, function="abs")
+    if p != 1:
+        powers = binary(b, powers, number(p), function="pow")
+    window: dict[str, Any] = {"strides": strides, "pads": pads, "ceil_mode": ceil_mode}
+    sums = pool(b, powers, kind="average", kernel=kernel, divisor=1, **window)
+    return sums if p == 1 else binary(b, sums, number(1 / p), function="pow")
+
+
+def fold(
+    b: Builder,
+    x: Value,
+    image_shape: Value,
+    block_shape: Value,
+    *,
+    strides: Sequence[int] | None = None,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+) -> Value:
+    """Sum columns (N, C * taps, places) into images: the adjoint of unfold."""
+    check_floating(x)
+    x = b.tensor(x)
+    size, kernel = integers(image_shape), integers(block_shape)
+    axes = len(size)
+    if axes not in (1, 2) or len(kernel) != axes or len(x.shape) != 3:
+        raise UnsupportedOperatorError(f"Col2Im over {axes} axes (1 or 2 are supported)")
+    steps, spread = tuple(strides or (1,) * axes), tuple(dilations or (1,) * axes)
+    around = window_pads(size, kernel, steps, spread, pads or (0,) * (2 * axes))
+    outputs = window_outputs(size, kernel, steps, spread, around)
+    n, depth, places = x.shape
+    if depth % prod(kernel) or places != prod(outputs):
+        raise ShapeError(f"columns {shape_text(x.shape)} for windows {kernel} of images {size}")
+    y = b.new((n, depth // prod(kernel), *size), x.dtype)
+    target = image(y)
+    geometry: dict[str, Any] = {
+        "kernel": two_axes(kernel, 1),
+        "stride": two_axes(steps, 1),
+        "pad": two_axes([p[0] for p in around], 0),
+        "dilation": two_axes(spread, 1),
+        "output": two_axes(outputs, 1),
+    }
+
+    def add(program: _native.Program, at: At) -> None:
+        columns = at(x, (n, depth, places, 1), (*x.strides, 0), 0)
+        program.add_columns(target.at(at), columns, fold=True, **geometry)
+
+    b.step([x], [y], add)
+    return y
 
 
 LOWER: dict[str, Callable[..., Any]] = {
@@ -254,4 +350,6 @@ LOWER: dict[str, Callable[..., Any]] = {
     "pool": pool,
     "global_pool": global_pool,
     "response": response,
+    "lp_pool": lp_pool,
+    "fold": fold,
 }

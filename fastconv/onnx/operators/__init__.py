@@ -1,5 +1,5 @@
 """One function for each ONNX operator; its keyword-only parameters are its attributes."""
 
-from . import elements, images, moving, reductions
+from . import elements, images, moving, reductions, resizing
 
-__all__ = ["elements", "images", "moving", "reductions"]
+__all__ = ["elements", "images", "moving", "reductions", "resizing"]

@@ -180,6 +180,30 @@ def cast(g: Importer, x: str, *, to: Any, saturate: int = 1, round_mode: str = "
     return g.add("cast", [x], dtype=dtype)
 
 
+@operator("CastLike")
+def cast_like(g: Importer, x: str, like: str, *, saturate: int = 1, round_mode: str = "up") -> str:
+    """CastLike, since opset 15."""
+    dtype = g.dtype(like)
+    if dtype is None or dtype not in STORED:
+        raise Unsupported(f"dtype {dtype}")
+    return g.add("cast", [x], dtype=dtype)
+
+
+@operator("HardSigmoid")
+def hard_sigmoid(
+    g: Importer,
+    x: str,
+    *,
+    alpha: float = 0.2,
+    beta: float = 0.5,
+    consumed_inputs: Sequence[int] | None = None,
+) -> str:
+    """HardSigmoid, since opset 1."""
+    scaled = g.add("binary", [x, g.like(alpha, x)], function="mul")
+    moved = g.add("binary", [scaled, g.like(beta, x)], function="add")
+    return g.add("clip", [moved, g.like(0, x), g.like(1, x)])
+
+
 @operator("Softmax", "LogSoftmax")
 def softmax(g: Importer, x: str, *, axis: int | None = None) -> str:
     """Softmax and LogSoftmax; before opset 13 over all axes from `axis` on."""

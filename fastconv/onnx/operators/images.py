@@ -61,8 +61,6 @@ def max_pool(
 ) -> Any:
     """MaxPool, since opset 1; Indices since 8."""
     indices = len(g.node.outputs) > 1 and bool(g.node.outputs[1])
-    if indices and storage_order:
-        raise Unsupported("attribute storage_order=1")
     return g.add_several(
         "pool",
         [x],
@@ -74,6 +72,83 @@ def max_pool(
         pads=_pads(auto_pad, pads),
         ceil_mode=bool(ceil_mode),
         indices=indices,
+        column_major=bool(storage_order),
+    )
+
+
+@operator("ConvTranspose")
+def conv_transpose(
+    g: Importer,
+    x: str,
+    w: str,
+    bias: str | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    output_padding: Sequence[int] | None = None,
+    output_shape: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> str:
+    """ConvTranspose, since opset 1."""
+    return g.add(
+        "conv_transpose",
+        [x, w, bias],
+        strides=strides,
+        dilations=dilations,
+        pads=_pads(auto_pad, pads),
+        extra=output_padding,
+        output_shape=output_shape,
+        groups=group,
+        kernel=kernel_shape,
+    )
+
+
+@operator("LpPool")
+def lp_pool(
+    g: Importer,
+    x: str,
+    *,
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Sequence[int] | None = None,
+    kernel_shape: Sequence[int],
+    p: float = 2,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> str:
+    """LpPool, since opset 1."""
+    if dilations is not None and max(dilations, default=1) > 1:
+        raise Unsupported("attribute dilations")
+    return g.add(
+        "lp_pool",
+        [x],
+        p=int(p),
+        kernel=kernel_shape,
+        strides=strides,
+        pads=_pads(auto_pad, pads),
+        ceil_mode=bool(ceil_mode),
+    )
+
+
+@operator("Col2Im")
+def col2im(
+    g: Importer,
+    x: str,
+    image_shape: str,
+    block_shape: str,
+    *,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> str:
+    """Col2Im, since opset 18."""
+    if g.count(block_shape) not in (None, 1, 2):
+        raise Unsupported(f"{g.count(block_shape)} axes (1 or 2 are supported)")
+    return g.add(
+        "fold", [x, image_shape, block_shape], strides=strides, dilations=dilations, pads=pads
     )
 
 
@@ -145,6 +220,56 @@ def batch_normalization(
     moved = g.add("binary", [mean, factor], function="mul")
     rest = g.add("binary", [shift, moved], function="sub")
     return g.add("affine", [x, factor, rest])
+
+
+@operator("InstanceNormalization")
+def instance_normalization(
+    g: Importer,
+    x: str,
+    scale: str,
+    shift: str,
+    *,
+    consumed_inputs: Sequence[int] | None = None,
+    epsilon: float = 1e-5,
+) -> str:
+    """InstanceNormalization, since opset 1."""
+    return g.add("group_norm", [x, scale, shift], groups=None, epsilon=epsilon)
+
+
+@operator("GroupNormalization")
+def group_normalization(
+    g: Importer,
+    x: str,
+    scale: str,
+    shift: str,
+    *,
+    epsilon: float = 1e-5,
+    num_groups: int,
+    stash_type: int = 1,
+) -> str:
+    """GroupNormalization; scales are one for each group before opset 21."""
+    return g.add(
+        "group_norm",
+        [x, scale, shift],
+        groups=num_groups,
+        epsilon=epsilon,
+        per_group=g.opset < 21,
+    )
+
+
+@operator("LayerNormalization")
+def layer_normalization(
+    g: Importer,
+    x: str,
+    scale: str,
+    shift: str | None = None,
+    *,
+    axis: int = -1,
+    epsilon: float = 1e-5,
+    stash_type: int = 1,
+) -> str:
+    """LayerNormalization, since opset 17."""
+    return g.add("layer_norm", [x, scale, shift], axis=axis, epsilon=epsilon)
 
 
 @operator("Gemm")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..importer import Importer, operator
+from ..importer import Importer, Unsupported, operator
 
 
 def _reduce(name: str) -> Callable[..., str]:
@@ -43,6 +43,14 @@ for _onnx, _name in {
     "ReduceLogSumExp": "log_sum_exp",
 }.items():
     operator(_onnx)(_reduce(_name))
+
+
+@operator("GlobalLpPool")
+def global_lp_pool(g: Importer, x: str, *, p: float = 2) -> str:
+    """GlobalLpPool, since opset 1."""
+    if p not in (1, 2):
+        raise Unsupported(f"attribute p={p}")
+    return g.add("global_pool", [x], function=f"l{int(p)}")
 
 
 @operator("ArgMax", "ArgMin")
