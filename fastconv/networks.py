@@ -63,7 +63,8 @@ def load(source: Any, *, without: Sequence[str] = ()) -> Model:
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     if name is not None and files.is_saved(name):
         try:
-            return Model(files.load(name), without)
+            graph, packed = files.load(name)
+            return Model(graph, without, packed)
         except (KeyError, TypeError, AssertionError) as error:
             raise ModelFormatError(f"{name!r} is broken: {error!r}") from None
     from .onnx import read_graph

@@ -117,6 +117,33 @@ def test_a_saved_network_is_mapped_and_saves_again(saved: Path, tmp_path: Path) 
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model))(x), model(x))
 
 
+def test_packed_weights_come_with_the_file(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastconv import _native
+    from fastconv.graph import files
+
+    model = fastconv.load(saved)
+    x = random(2, 3, 8, 8)
+    plain = tmp_path / "plain"
+    model.save(plain, packed=False)
+    assert plain.stat().st_size < saved.stat().st_size
+    right = model(x)
+    np.testing.assert_array_equal(fastconv.load(plain)(x), right)
+
+    def refuse(size: int) -> Any:
+        raise MemoryError("packed anew")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_native, "empty_bytes", refuse)
+        np.testing.assert_array_equal(fastconv.load(saved)(x), right)
+        with pytest.raises(MemoryError, match="packed anew"):
+            fastconv.load(plain)
+        patched.setattr(files, "build_id", lambda: "another build")
+        with pytest.raises(MemoryError, match="packed anew"):
+            fastconv.load(saved)
+
+
 def test_onnx_networks_survive_a_file(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     from onnx_nets import CHANNELS, NETS

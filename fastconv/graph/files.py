@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from hashlib import sha256
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from .. import _native
 from ..errors import ModelFormatError
 from .ir import Array, Graph, Node, Port
 
@@ -64,8 +67,25 @@ def _port(port: Port) -> dict[str, Any]:
     return {"name": port.name, "shape": port.shape, "dtype": port.dtype.str}
 
 
-def save(graph: Graph, path: str | os.PathLike[str]) -> None:
-    """Write a graph; the file appears when it is complete.
+def build_id() -> str:
+    """What identifies this build of fastconv: packed weights are for no other.
+
+    Examples
+    --------
+    >>> from fastconv.graph.files import build_id
+    >>> len(build_id())
+    64
+    """
+    with open(_native.__file__, "rb") as file:
+        return sha256(file.read()).hexdigest()
+
+
+def save(
+    graph: Graph,
+    path: str | os.PathLike[str],
+    packed: Sequence[tuple[Array, dict[str, int]]] = (),
+) -> None:
+    """Write a graph, and packed constants; the file appears when it is complete.
 
     Examples
     --------
@@ -92,6 +112,8 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
             for node in graph
         ],
         "constants": {name: writer.add(array) for name, array in graph.constants.items()},
+        "build": build_id() if packed else "",
+        "packed": [[writer.add(block), places] for block, places in packed],
     }
     text = json.dumps(description).encode()
     part = f"{os.fspath(path)}.part"
@@ -128,8 +150,8 @@ def _read_port(entry: Any) -> Port:
     return Port(entry["name"], None if shape is None else tuple(shape), dtype)
 
 
-def load(path: str | os.PathLike[str]) -> Graph:
-    """Map a graph that `save` wrote.
+def load(path: str | os.PathLike[str]) -> tuple[Graph, list[tuple[Array, dict[str, int]]]]:
+    """Map a graph that `save` wrote, and the packed constants if they are of this build.
 
     Raises
     ------
@@ -143,7 +165,7 @@ def load(path: str | os.PathLike[str]) -> Graph:
     >>> from fastconv.graph.ir import Graph, Node
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(Graph(nodes=[Node("size", ["x"], ["y"])]), os.path.join(folder, "net"))
-    ...     load(os.path.join(folder, "net")).nodes[0].op
+    ...     load(os.path.join(folder, "net"))[0].nodes[0].op
     'size'
     """
     try:
@@ -164,12 +186,16 @@ def load(path: str | os.PathLike[str]) -> Graph:
             )
             for n in said["nodes"]
         ]
-        return Graph(
+        packed = []
+        if said["packed"] and said["build"] == build_id():
+            packed = [(_array(entry, data), dict(places)) for entry, places in said["packed"]]
+        graph = Graph(
             [_read_port(p) for p in said["inputs"]],
             [(_read_port(p), name) for p, name in said["outputs"]],
             nodes,
             {name: _array(entry, data) for name, entry in said["constants"].items()},
         )
+        return graph, packed
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, ModelFormatError):
             raise

@@ -269,7 +269,7 @@ def _fold_scale(around: Neighbours, node: Node) -> bool:
     shape[along] = filters
     graph = around.graph
     if (scale != 1).any():
-        scaled = (weight * scale.reshape(shape)).astype(weight.dtype)
+        scaled = weight * scale.reshape(shape).astype(weight.dtype)
         node.inputs[1] = graph.fresh(node.inputs[1])
         graph.constants[node.inputs[1]] = scaled
     before = 0.0 if bias is None else bias.astype(np.float64).reshape(-1)

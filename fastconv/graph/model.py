@@ -30,6 +30,10 @@ MOST_PLANS = 16
 PLANAR = frozenset({"planar", "winograd_rows"})
 
 
+#: Packed constants: memory, and where each constant lies in it.
+Blocks = Sequence[tuple[Array, dict[str, int]]]
+
+
 class Ready(NamedTuple):
     """A plan, and where each output comes from: the program, or (constant) the plan itself."""
 
@@ -49,6 +53,8 @@ class Model:
         The network.
     without : collection of str
         Names of graph passes (`fastconv.graph.passes.PASSES`) to leave out.
+    packed : sequence
+        Blocks of packed constants that a file had.
 
     Raises
     ------
@@ -67,17 +73,18 @@ class Model:
     array([[0., 0., 2.]], dtype=float32)
     """
 
-    def __init__(self, graph: Graph, without: Sequence[str] = ()) -> None:
+    def __init__(self, graph: Graph, without: Sequence[str] = (), packed: Blocks = ()) -> None:
         self._source, self._without = graph, tuple(without)
-        self._start()
+        self._start(packed)
 
-    def _start(self) -> None:
+    def _start(self, packed: Blocks = ()) -> None:
         self._graph = optimize(self._source, self._without)
         self._checked: Checked = check(self._graph)
         self._ports = {port.name: port for port in self._graph.inputs}
         self._lock = threading.Lock()
         self._plans: OrderedDict[Any, Ready] = OrderedDict()
         self._constants = Constants()
+        self._constants.keep(packed)
         if not self._checked.by_value:
             self._plan_declared()
 
@@ -138,9 +145,18 @@ class Model:
         results = self._run([arrays[name] for name in self._ports], num_threads)
         return {port.name: result for port, result in zip(self.outputs, results, strict=True)}
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network, passes applied, to a file that `fastconv.load` maps without onnx."""
-        files.save(self._graph, path)
+    def save(self, path: str | os.PathLike[str], *, packed: bool = True) -> None:
+        """Write the network, passes applied, to a file that `fastconv.load` maps without onnx.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Replaced when the file is complete.
+        packed : bool, optional
+            Whether weights are written as they are packed now, too: the file is larger and loads
+            faster where the same fastconv runs with the same instruction set.
+        """
+        files.save(self._graph, path, self._constants.blocks() if packed else ())
 
     def profile(self, *arrays: Any, runs: int = 10, num_threads: int | None = None) -> Report:
         """Run some times and tell how long each step took (the median), as a table.

@@ -160,12 +160,13 @@ def array_of(tensor: TensorProto) -> Array:
         raise ModelFormatError(f"tensor {tensor.name!r} holds no numbers")
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
     if tensor.HasField("raw_data"):
-        if dtype.kind in "fiub" and len(tensor.raw_data) != prod(shape) * dtype.itemsize:
+        raw = tensor.raw_data  # a copy each time
+        if dtype.kind in "fiub" and len(raw) != prod(shape) * dtype.itemsize:
             raise ModelFormatError(
-                f"tensor {tensor.name!r} ({dtype}, shape {shape}) has {len(tensor.raw_data)} bytes"
+                f"tensor {tensor.name!r} ({dtype}, shape {shape}) has {len(raw)} bytes"
             )
         if dtype.kind in "fiub":
-            found = np.frombuffer(tensor.raw_data, dtype.newbyteorder("<"))
+            found = np.frombuffer(raw, dtype.newbyteorder("<"))
             return found.astype(dtype, copy=False).reshape(shape)
     try:
         array = numpy_helper.to_array(tensor)

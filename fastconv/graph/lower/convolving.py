@@ -12,7 +12,7 @@ from ... import _native
 from ..._conv_plans import ACTIVATIONS
 from ...runtime import ALGORITHMS
 from ..builder import At, Builder, Image
-from ..constants import Packed
+from ..constants import Packed, identity
 from ..ir import Array
 from ..tensors import Known, Tensor, Value, contiguous
 
@@ -77,8 +77,7 @@ def key_of(value: Value | None) -> Any:
     if value is None:
         return None
     assert isinstance(value, Known)
-    identity = value.name if value.name is not None else value.array.tobytes()
-    return identity, value.dtype.str, value.shape
+    return identity(value.array, value.name), value.dtype.str, value.shape
 
 
 def _strided(w: Known, shape: Sequence[int], stride: Sequence[int]) -> Array:
@@ -105,9 +104,13 @@ def add_conv(
     activation: str | None = None,
     alpha: float = 0.0,
     algorithm: str = "auto",
+    role: str = "conv",
     **geometry: Any,
 ) -> None:
-    """Append a convolution; weights that are known are packed once, before anything runs."""
+    """Append a convolution; weights that are known are packed once, before anything runs.
+
+    `role` says how the weight's axes become the convolution's, whatever its strides are.
+    """
     fused: dict[str, Any] = {"activation": ACTIVATIONS[activation], "alpha": alpha}
     code = ALGORITHMS[algorithm]
     flops = 2 * prod(y.size) * prod(w_shape[1:])
@@ -122,7 +125,7 @@ def add_conv(
         packed = b.packed(
             _pack_weights(
                 b,
-                ("conv", key_of(w), w_stride, key_of(bias)),
+                (role, key_of(w), w_shape, key_of(bias)),
                 strided,
                 flat_bias,
                 geometry["groups"],

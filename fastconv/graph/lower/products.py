@@ -103,11 +103,12 @@ def _products(
             matrix,
             bias,
             Image(out, (1, n, 1, m)),
+            role="matmul",
             w_shape=(n, k, 1, 1),
             w_stride=(w_strides[-1], w_strides[-2], 0, 0),
             activation=activation,
             alpha=alpha,
-            algorithm="direct",
+            algorithm="channels_last",  # whatever the number of rows, and so the batch
             stride=(1, 1),
             pad=(0, 0),
             dilation=(1, 1),

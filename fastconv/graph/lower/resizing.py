@@ -141,6 +141,7 @@ def _along(b: Builder, x: Tensor, axis: int, matrix: Array, bias: Array | None) 
         Known(matrix.astype(x.dtype)),
         None if bias is None else Known(bias.astype(x.dtype)),
         Image(views[1], (images, outputs, 1, pixels)),
+        role="resize",
         w_shape=(outputs, length, 1, 1),
         w_stride=(length, 1, 0, 0),
         algorithm="direct",

@@ -115,7 +115,7 @@ def _pack(
         program.add_conv3d_pack(w_at, bias_at, out, algorithm=algorithm, **options)
         program.run(arrays, (target,))
 
-    key = ("conv3d", key_of(w), stride, key_of(bias), tuple(options.items()), algorithm)
+    key = ("conv3d", key_of(w), key_of(bias), tuple(options.items()), algorithm)
     return Packed((*key, b.question.isa), count, write)
 
 
