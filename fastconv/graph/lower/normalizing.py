@@ -15,8 +15,10 @@ from .compute import binary, check_floating, reduce, unary
 from .moving import with_shape
 
 
-def _normalized(b: Builder, x: Value, axes: list[int], epsilon: float) -> Value:
-    """Compute (x - mean) / sqrt(variance + epsilon) over axes."""
+def _normalized(
+    b: Builder, x: Value, axes: list[int], epsilon: float
+) -> tuple[Value, Value, Value]:
+    """Compute (x - mean) / sqrt(variance + epsilon) over axes -> it, the mean and the root."""
     over = Known(np.array(axes))
     mean = reduce(b, x, over, function="mean", keep=True)
     centred = binary(b, x, mean, function="sub")
@@ -24,7 +26,7 @@ def _normalized(b: Builder, x: Value, axes: list[int], epsilon: float) -> Value:
     variance = reduce(b, square, over, function="mean", keep=True)
     small = Known(np.asarray(epsilon, x.dtype))
     spread = unary(b, binary(b, variance, small, function="add"), function="sqrt")
-    return binary(b, centred, spread, function="div")
+    return binary(b, centred, spread, function="div"), mean, spread
 
 
 def _shaped(b: Builder, value: Value, shape: tuple[int, ...]) -> Value:
@@ -50,7 +52,8 @@ def group_norm(
     parts = c if groups is None else groups
     if parts < 1 or c % parts:
         raise ShapeError(f"{c} channels in {parts} groups")
-    flat = _normalized(b, with_shape(b, x, (n, parts, x.size // max(n * parts, 1))), [2], epsilon)
+    grouped = with_shape(b, x, (n, parts, x.size // max(n * parts, 1)))
+    flat, _, _ = _normalized(b, grouped, [2], epsilon)
     if per_group:
         inner: tuple[int, ...] = (parts, 1)
     else:
@@ -69,13 +72,17 @@ def layer_norm(
     *,
     axis: int,
     epsilon: float,
-) -> Value:
-    """Normalize over all axes from one on, then scale and shift."""
+    statistics: bool = False,
+) -> Any:
+    """Normalize over all axes from one on, then scale and shift -> it, or (it, mean, 1/root)."""
     check_floating(x, scale, shift)
     rank = len(x.shape)
     first = normalized_axes([axis], rank)[0]
-    y = binary(b, _normalized(b, x, list(range(first, rank)), epsilon), scale, function="mul")
-    return y if shift is None else binary(b, y, shift, function="add")
+    y, mean, spread = _normalized(b, x, list(range(first, rank)), epsilon)
+    y = binary(b, y, scale, function="mul")
+    if shift is not None:
+        y = binary(b, y, shift, function="add")
+    return (y, mean, unary(b, spread, function="reciprocal")) if statistics else y
 
 
 LOWER: dict[str, Callable[..., Any]] = {"group_norm": group_norm, "layer_norm": layer_norm}

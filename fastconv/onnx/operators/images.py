@@ -267,9 +267,17 @@ def layer_normalization(
     axis: int = -1,
     epsilon: float = 1e-5,
     stash_type: int = 1,
-) -> str:
+) -> Any:
     """LayerNormalization, since opset 17."""
-    return g.add("layer_norm", [x, scale, shift], axis=axis, epsilon=epsilon)
+    statistics = any(g.node.outputs[1:])
+    return g.add_several(
+        "layer_norm",
+        [x, scale, shift],
+        3 if statistics else 1,
+        axis=axis,
+        epsilon=epsilon,
+        statistics=statistics,
+    )
 
 
 @operator("Gemm")
