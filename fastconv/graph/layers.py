@@ -78,6 +78,12 @@ def _refuse(label: str, **options: bool) -> None:
             raise UnsupportedOperatorError(f"{label}: option {name}")
 
 
+def _fused(layer: Any) -> dict[str, Any]:
+    """The activation that a layer ends with, with PyTorch's default for its parameter."""
+    alphas = {"leaky_relu": 0.01, "elu": 1.0, "softplus": 1.0}
+    return {"activation": layer.activation, "alpha": alphas.get(layer.activation, 0.0)}
+
+
 def _conv(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
     _refuse(label, data_format=layer.data_format != "NCHW")
     weights = _constants(graph, label, weight=layer.weight, bias=layer.bias)
@@ -90,8 +96,7 @@ def _conv(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) 
         dilations=list(layer.dilation),
         pads=_pads(layer.padding),
         groups=layer.groups,
-        activation=layer.activation,
-        alpha=0.01,
+        **_fused(layer),
     )
 
 
@@ -120,8 +125,7 @@ def _pool(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) 
 
 def _linear(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
     weights = _constants(graph, label, weight=layer.weight.T, bias=layer.bias)
-    fused = {"activation": layer.activation, "alpha": 0.01}
-    return _add(graph, label, "matmul", [x, *weights], **fused)
+    return _add(graph, label, "matmul", [x, *weights], **_fused(layer))
 
 
 def _flatten(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
