@@ -262,18 +262,22 @@ static double inner_taps(const fc_conv2d_desc *d, int a) {
 /* Cycles a plane of the output: by the kernel of planes, or of channels. */
 static double planar_cycles(const fc_conv2d_desc *d, double lanes) {
     double taps = (double)(d->weight.size[2] * d->weight.size[3]);
-    double vectors = (double)fc_ceil_div(d->y.size[3], (int64_t)lanes);
-    return vectors * ((double)d->y.size[2] * (taps * 1.1 + 2) + taps + 30);
+    int64_t whole = d->y.size[3] / (int64_t)lanes, rest = d->y.size[3] % (int64_t)lanes;
+    double vectors = (double)whole + (rest > 0);
+    /* two planes share a vector */
+    if (lanes >= 8 && rest > 0 && rest <= (int64_t)lanes / 2) vectors -= 0.35;
+    double row = taps * 1.1 + 2 + (d->stride[1] == 2 ? 2.5 * (double)d->weight.size[3] : 0);
+    return vectors * ((double)d->y.size[2] * row + taps + 30);
 }
 
 static double last_cycles(const fc_conv2d_desc *d, double lanes) {
     double x = (double)(d->x.size[2] * d->x.size[3]), y = (double)(d->y.size[2] * d->y.size[3]);
     double taps = (double)(d->weight.size[2] * d->weight.size[3]) * y * 1.15;
-    if (has_kernel(d)) taps = inner_taps(d, 0) * inner_taps(d, 1) * 1.2;
+    if (has_kernel(d)) taps = inner_taps(d, 0) * inner_taps(d, 1) * 1.4 + y * 5;
     double filters = (double)d->y.size[1],
            panels = (double)fc_ceil_div(d->y.size[1], (int64_t)lanes);
-    if (!side_by_side(&d->x)) taps += x * lanes * 0.35;
-    if (!side_by_side(&d->y)) taps += y * lanes * 0.35;
+    if (!side_by_side(&d->x)) taps += x * lanes * 0.55;
+    if (!side_by_side(&d->y)) taps += y * lanes * 0.55;
     if (d->y.size[1] != d->groups) taps += x * lanes;
     return taps * panels / filters;
 }

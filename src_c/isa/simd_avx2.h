@@ -94,4 +94,16 @@ FC_INLINE void v64_storen(double *p, v64 v, ptrdiff_t n) {
     if (n & 1) _mm_store_sd(p, low);
 }
 
+/* the lower halves of masked loads from p and from q, side by side */
+FC_INLINE v32 v32_load_two(const float *p, const float *q, v32m m) {
+    __m128i half = _mm256_castsi256_si128(m);
+    return (v32)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_maskload_ps(p, half)),
+                                     _mm_maskload_ps(q, half), 1);
+}
+FC_INLINE v64 v64_load_two(const double *p, const double *q, v64m m) {
+    __m128i half = _mm256_castsi256_si128(m);
+    return (v64)_mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_maskload_pd(p, half)),
+                                     _mm_maskload_pd(q, half), 1);
+}
+
 #endif

@@ -76,4 +76,14 @@ FC_INLINE v64 v64_loadm_over(v64 rest, const double *p, v64m m) {
 FC_INLINE void v32_storen(float *p, v32 v, ptrdiff_t n) { v32_storem(p, v, v32_lanes(0, n)); }
 FC_INLINE void v64_storen(double *p, v64 v, ptrdiff_t n) { v64_storem(p, v, v64_lanes(0, n)); }
 
+/* the lower halves of masked loads from p and from q, side by side */
+FC_INLINE v32 v32_load_two(const float *p, const float *q, v32m m) {
+    return (v32)_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_maskz_loadu_ps((__mmask8)m, p)),
+                                   _mm256_maskz_loadu_ps((__mmask8)m, q), 1);
+}
+FC_INLINE v64 v64_load_two(const double *p, const double *q, v64m m) {
+    return (v64)_mm512_insertf64x4(
+        _mm512_castpd256_pd512(_mm256_maskz_loadu_pd((__mmask8)(m & 15), p)),
+        _mm256_maskz_loadu_pd((__mmask8)(m & 15), q), 1);
+}
 #endif

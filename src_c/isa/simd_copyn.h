@@ -50,4 +50,12 @@ FC_INLINE v64 v64_loadm_over(v64 rest, const double *p, v64m m) {
 FC_INLINE void v32_storen(float *p, v32 v, ptrdiff_t n) { v32_storem(p, v, v32_lanes(0, n)); }
 FC_INLINE void v64_storen(double *p, v64 v, ptrdiff_t n) { v64_storem(p, v, v64_lanes(0, n)); }
 
+/* the lower halves of masked loads from p and from q, side by side */
+FC_INLINE v32 v32_load_two(const float *p, const float *q, v32m m) {
+    v32 a = v32_loadm(p, m), b = v32_loadm(q, m);
+    return (v32){a[0], a[1], b[0], b[1]};
+}
+FC_INLINE v64 v64_load_two(const double *p, const double *q, v64m m) {
+    return (v64){v64_loadm(p, m)[0], v64_loadm(q, m)[0]};
+}
 #endif

@@ -7,10 +7,12 @@
  *                      acc[2] += filter row 2  ->  done: bounds, y
  *
  * depthwise_planar has vectors along the pixels of a row, each loaded once and shifted for the taps
- * of a filter row; depthwise_last has vectors along the channels, and a few pixels side by side.
+ * of a filter row; where half a vector suffices, two planes share one. depthwise_last has vectors
+ * along the channels, and a few pixels side by side.
  */
 #define FC_DEPTHWISE_SIZE 7
-#define FC_DEPTHWISE_TILE 4 /* vectors or pixels side by side */
+#define FC_DEPTHWISE_TILE 4 /* vectors or pixels side by side, at most */
+#define FC_DEPTHWISE_PIXELS (FC_TILE_VECTORS >= 3 ? 4 : 2) /* with 32 registers, or 16 */
 /* vectors (two phases of at most 2, and what a filter reaches over their end) or pixels of a row */
 #define FC_DEPTHWISE_INPUTS 13
 
@@ -38,20 +40,31 @@ FC_INLINE V FC_NAME(depthwise_tap)(const V *in, const int v, const int s, const 
     return V_(shift)(in[at * stride + phase], in[(at + 1) * stride + phase], shift % (int)VL);
 }
 
-/* Output columns [q, q + vectors * VL) of one plane. */
-FC_INLINE void FC_NAME(depthwise_columns)(const struct fc_depthwise_args *a, const T *x, const T *w,
-                                          T bias, T *y, ptrdiff_t q, const int size,
-                                          const int stride, const int vectors) {
-    const int inputs = (vectors + (size - 1) / stride / (int)VL + 1) * stride;
+/* The same of two planes, VL / 2 pixels of each. */
+FC_INLINE V FC_NAME(depthwise_pair_tap)(const T *row, const T *other, M inside, const int stride) {
+    if (stride == 1) return V_(load_two)(row, other, inside);
+    return V_(even)(V_(loadm)(row, inside), V_(loadm)(other, inside));
+}
+
+/* Output columns [q, q + vectors * VL) of a plane; pair: [q, q + VL / 2) of this one and the next. */
+FC_INLINE void FC_NAME(depthwise_columns)(const struct fc_depthwise_args *a, ptrdiff_t channel,
+                                          ptrdiff_t q, const int size, const int stride,
+                                          const int vectors, const int pair) {
+    const int inputs = pair ? size : (vectors + (size - 1) / stride / (int)VL + 1) * stride;
     const int reach = (size + stride - 1) / stride;
-    const ptrdiff_t left = a->left + q * stride;
-    const V start = V_(set1)(bias), lo = V_(set1)((T)a->lo), hi = V_(set1)((T)a->hi);
+    const ptrdiff_t left = a->left + q * stride, columns = a->columns - q;
+    const T *x = (const T *)a->x + channel * a->x_channel + left, *w = (const T *)a->w + channel;
+    const T *bias = (const T *)a->bias + channel;
+    T *y = (T *)a->y + channel * a->y_channel + q;
+    const V start = pair ? V_(halves)(bias[0], bias[1]) : V_(set1)(bias[0]);
+    const V lo = V_(set1)((T)a->lo), hi = V_(set1)((T)a->hi);
     M inside[FC_DEPTHWISE_INPUTS];
     V weight[FC_DEPTHWISE_SIZE * FC_DEPTHWISE_SIZE], acc[FC_DEPTHWISE_SIZE][FC_DEPTHWISE_TILE];
 #pragma GCC unroll 13
-    for (int v = 0; v < inputs; v++) inside[v] = V_(inside)(left + v * VL, a->width);
+    for (int v = 0; v < inputs; v++) inside[v] = V_(inside)(left + (pair ? v : v * VL), a->width);
 #pragma GCC unroll 49
-    for (int t = 0; t < size * size; t++) weight[t] = V_(set1)(w[t * VL]);
+    for (int t = 0; t < size * size; t++)
+        weight[t] = pair ? V_(halves)(w[t * VL], w[t * VL + 1]) : V_(set1)(w[t * VL]);
     FC_NAME(depthwise_start)(acc, start, reach, vectors);
 
     /* p: the row that is done when this input has been added */
@@ -60,11 +73,14 @@ FC_INLINE void FC_NAME(depthwise_columns)(const struct fc_depthwise_args *a, con
         for (int phase = 0; phase < stride; phase++) {
             const ptrdiff_t h = a->top + (p + reach - 1) * stride + phase;
             if (h < 0 || h >= a->height) continue;
-            const T *row = x + h * a->x_row + left;
+            const T *row = x + h * a->x_row;
             V in[FC_DEPTHWISE_INPUTS];
 #pragma GCC unroll 13
-            for (int v = 0; v < inputs; v++) in[v] = V_(loadm)(row + v * VL, inside[v]);
-            if (stride == 2) {
+            for (int v = 0; v < inputs; v++)
+                in[v] = pair ? FC_NAME(depthwise_pair_tap)(row + v, row + a->x_channel + v,
+                                                           inside[v], stride)
+                             : V_(loadm)(row + v * VL, inside[v]);
+            if (stride == 2 && !pair) {
 #pragma GCC unroll 13
                 for (int v = 0; v < inputs; v += 2) {
                     V even = V_(even)(in[v], in[v + 1]), odd = V_(odd)(in[v], in[v + 1]);
@@ -76,7 +92,7 @@ FC_INLINE void FC_NAME(depthwise_columns)(const struct fc_depthwise_args *a, con
             for (int s = 0; s < size; s++)
 #pragma GCC unroll 4
                 for (int v = 0; v < vectors; v++) {
-                    V tap = FC_NAME(depthwise_tap)(in, v, s, stride);
+                    V tap = pair ? in[s] : FC_NAME(depthwise_tap)(in, v, s, stride);
 #pragma GCC unroll 7
                     for (int i = 0; i * stride + phase < size; i++)
                         acc[i][v] =
@@ -84,27 +100,34 @@ FC_INLINE void FC_NAME(depthwise_columns)(const struct fc_depthwise_args *a, con
                 }
         }
         if (p >= 0) {
+            T *out = y + p * a->y_row;
 #pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++)
-                V_(store_some)(y + p * a->y_row + q + v * VL,
-                               V_(min)(hi, V_(max)(lo, acc[reach - 1][v])),
-                               a->columns - q - v * VL);
+            for (int v = 0; v < vectors; v++) {
+                V sum = V_(min)(hi, V_(max)(lo, acc[reach - 1][v]));
+                if (pair)
+                    V_(store_halves)(out, out + a->y_channel, sum, columns);
+                else
+                    V_(store_some)(out + v * VL, sum, columns - v * VL);
+            }
         }
         FC_NAME(depthwise_advance)(acc, start, reach, vectors);
     }
 }
 
+/* Half a vector or less at the end of rows takes another plane's along. */
 FC_INLINE void FC_NAME(depthwise_planes)(const struct fc_depthwise_args *a, const int size,
                                          const int stride, const int vectors) {
+    const ptrdiff_t whole = a->columns / VL * VL, rest = a->columns - whole;
+    const int pairs = VL >= 8 && rest > 0 && rest <= VL / 2;
     for (ptrdiff_t c = 0; c < a->channels; c++) {
-        const T *x = (const T *)a->x + c * a->x_channel, *w = (const T *)a->w + c;
-        T *y = (T *)a->y + c * a->y_channel, bias = ((const T *)a->bias)[c];
+        const ptrdiff_t end = pairs && (c % 2 || c + 1 < a->channels) ? whole : a->columns;
         ptrdiff_t q = 0;
         if (vectors == 2)
-            for (; q + VL < a->columns; q += 2 * VL)
-                FC_NAME(depthwise_columns)(a, x, w, bias, y, q, size, stride, 2);
-        for (; q < a->columns; q += VL)
-            FC_NAME(depthwise_columns)(a, x, w, bias, y, q, size, stride, 1);
+            for (; q + VL < end; q += 2 * VL)
+                FC_NAME(depthwise_columns)(a, c, q, size, stride, 2, 0);
+        for (; q < end; q += VL) FC_NAME(depthwise_columns)(a, c, q, size, stride, 1, 0);
+        if (VL >= 8 && end < a->columns && c % 2)
+            FC_NAME(depthwise_columns)(a, c - 1, whole, size, stride, 1, 1);
     }
 }
 
@@ -120,20 +143,39 @@ static void FC_NAME(depthwise_planar)(const struct fc_depthwise_args *a) {
     }
 }
 
-/* What input row h, whose pixels from `left` on are at row, adds to the outputs [first, last) of the
- * window; whole: all of the window, and all of these pixels are in the image. */
-FC_INLINE void FC_NAME(depthwise_row)(const struct fc_depthwise_args *a, const T *row, M lanes,
-                                      ptrdiff_t left, const T *w, V acc[][FC_DEPTHWISE_TILE],
-                                      ptrdiff_t first, ptrdiff_t last, const int phase,
-                                      const int size, const int stride, const int pixels,
-                                      const int whole) {
+/* What an input row, all of whose pixels are in the image, adds to the whole window. */
+FC_INLINE void FC_NAME(depthwise_inner)(const struct fc_depthwise_args *a, const T *row, M lanes,
+                                        const T *w, V acc[][FC_DEPTHWISE_TILE], const int phase,
+                                        const int size, const int stride, const int pixels) {
+    V in[FC_DEPTHWISE_INPUTS];
+#pragma GCC unroll 13
+    for (int j = 0; j < (pixels - 1) * stride + size; j++)
+        in[j] = V_(loadm)(row + j * a->x_pixel, lanes);
+#pragma GCC unroll 7
+    for (int i = 0; i * stride + phase < size; i++)
+#pragma GCC unroll 7
+        for (int s = 0; s < size; s++) {
+            V weight = V_(load)(w + ((i * stride + phase) * size + s) * VL);
+            FC_PIN(weight);
+#pragma GCC unroll 4
+            for (int v = 0; v < pixels; v++)
+                acc[i][v] = V_(fma)(in[v * stride + s], weight, acc[i][v]);
+        }
+}
+
+/* The same at the edges: what pixels inside the image, from column `left` of it on, add to the
+ * outputs [first, last) of the window. */
+FC_INLINE void FC_NAME(depthwise_outer)(const struct fc_depthwise_args *a, const T *row, M lanes,
+                                        ptrdiff_t left, const T *w, V acc[][FC_DEPTHWISE_TILE],
+                                        ptrdiff_t first, ptrdiff_t last, const int phase,
+                                        const int size, const int stride, const int pixels) {
 #pragma GCC unroll 13
     for (int j = 0; j < (pixels - 1) * stride + size; j++) {
-        if (!whole && (left + j < 0 || left + j >= a->width)) continue;
+        if (left + j < 0 || left + j >= a->width) continue;
         V x = V_(loadm)(row + j * a->x_pixel, lanes);
 #pragma GCC unroll 7
         for (int i = 0; i * stride + phase < size; i++) {
-            if (!whole && (i < first || i >= last)) continue;
+            if (i < first || i >= last) continue;
 #pragma GCC unroll 4
             for (int v = 0; v < pixels; v++) {
                 const int s = j - v * stride;
@@ -169,11 +211,10 @@ FC_INLINE void FC_NAME(depthwise_pixels)(const struct fc_depthwise_args *a, ptrd
             if (h < 0 || h >= a->height) continue;
             const T *row = x + h * a->x_row;
             if (inner && first <= 0 && last >= reach)
-                FC_NAME(depthwise_row)(a, row, lanes, left, w, acc, first, last, phase, size,
-                                       stride, pixels, 1);
+                FC_NAME(depthwise_inner)(a, row, lanes, w, acc, phase, size, stride, pixels);
             else
-                FC_NAME(depthwise_row)(a, row, lanes, left, w, acc, first, last, phase, size,
-                                       stride, pixels, 0);
+                FC_NAME(depthwise_outer)(a, row, lanes, left, w, acc, first, last, phase, size,
+                                         stride, pixels);
         }
         if (p >= 0) {
 #pragma GCC unroll 4
@@ -198,10 +239,10 @@ static void FC_NAME(depthwise_last)(const struct fc_depthwise_args *a) {
     switch (a->size * 2 + a->stride) {
     case 3 * 2 + 1: FC_NAME(depthwise_tiles)(a, 3, 1, 4); break;
     case 3 * 2 + 2: FC_NAME(depthwise_tiles)(a, 3, 2, 4); break;
-    case 5 * 2 + 1: FC_NAME(depthwise_tiles)(a, 5, 1, 2); break;
-    case 5 * 2 + 2: FC_NAME(depthwise_tiles)(a, 5, 2, 2); break;
+    case 5 * 2 + 1: FC_NAME(depthwise_tiles)(a, 5, 1, FC_DEPTHWISE_PIXELS); break;
+    case 5 * 2 + 2: FC_NAME(depthwise_tiles)(a, 5, 2, FC_DEPTHWISE_PIXELS); break;
     case 7 * 2 + 1: FC_NAME(depthwise_tiles)(a, 7, 1, 2); break;
-    case 7 * 2 + 2: FC_NAME(depthwise_tiles)(a, 7, 2, 2); break;
+    case 7 * 2 + 2: FC_NAME(depthwise_tiles)(a, 7, 2, FC_DEPTHWISE_PIXELS); break;
     }
 }
 
@@ -246,4 +287,5 @@ static void FC_NAME(depthwise_taps)(const struct fc_depthwise_taps_args *a) {
 
 #undef FC_DEPTHWISE_SIZE
 #undef FC_DEPTHWISE_TILE
+#undef FC_DEPTHWISE_PIXELS
 #undef FC_DEPTHWISE_INPUTS

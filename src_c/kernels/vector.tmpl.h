@@ -6,6 +6,19 @@ FC_INLINE void V_(store)(T *p, V v) { *(VU *)p = v; }
 /* the first n lanes and no others, which are left zero */
 FC_INLINE V V_(loadn)(const T *p, ptrdiff_t n) { return V_(loadm)(p, V_(lanes)(0, n)); }
 
+/* Vectors of two halves (load_two loads one): a and b in all lanes of theirs; the first n of each
+ * half to p and q. */
+FC_INLINE V V_(halves)(T a, T b) {
+    V v;
+    for (int l = 0; l < VL; l++) v[l] = l < VL / 2 ? a : b;
+    return v;
+}
+FC_INLINE void V_(store_halves)(T *p, T *q, V v, ptrdiff_t n) {
+    if (n > VL / 2) n = VL / 2;
+    V_(storem)(p, v, V_(lanes)(0, n));
+    V_(storem)(q - VL / 2, v, V_(lanes)(VL / 2, VL / 2 + n));
+}
+
 /* the lanes of the vector at element `at` of a row that fall into [0, length) */
 FC_INLINE M V_(inside)(ptrdiff_t at, ptrdiff_t length) {
     ptrdiff_t first = at < 0 ? -at : 0, last = length - at;
