@@ -236,6 +236,39 @@ def max_pool2d(
     return y
 
 
+def avg_pool2d(
+    x: NDArray[Float], kernel: Size, stride: Size | None = None, padding: Size = 0
+) -> NDArray[Float]:
+    """Take the mean of each window, padding of zeros included, by one sum for each place in it.
+
+    Parameters
+    ----------
+    x, kernel, stride, padding
+        As in `max_pool2d`.
+
+    Returns
+    -------
+    ndarray
+        Means (N, C, P, Q).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.benchmarks import baseline
+    >>> baseline.avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), kernel=2)
+    array([[[[ 2.5,  4.5],
+             [10.5, 12.5]]]])
+    """
+    size = _pair(kernel)
+    steps = size if stride is None else _pair(stride)
+    view = _windows(_padded(x, _pair(padding), 0.0), size, steps, (1, 1))
+    y = view[:, :, 0, 0].copy()
+    for place in range(1, size[0] * size[1]):
+        y += view[:, :, place // size[1], place % size[1]]
+    y /= size[0] * size[1]
+    return y
+
+
 def relu(x: NDArray[Float]) -> NDArray[Float]:
     """Replace what is below zero by zero, in place.
 

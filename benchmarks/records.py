@@ -119,3 +119,40 @@ def append(path: str | Path, results: Iterable[Mapping[str, Any]]) -> None:
     with Path(path).open("a", encoding="utf-8") as file:
         for result in results:
             file.write(json.dumps(dict(result)) + "\n")
+
+
+def read(path: str | Path) -> list[dict[str, Any]]:
+    """Read the results of the newest run from a file that `append` wrote: those of its last date.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    list of dict
+        As they were appended.
+
+    Raises
+    ------
+    ValueError
+        If the file has no results, or is not one of results.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from fastconv.benchmarks import records
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "results.jsonl")
+    ...     records.append(path, [{"ms": 1.5, "date": "2015-01-05"}])
+    ...     records.append(path, [{"ms": 2.5, "date": "2015-01-07"}])
+    ...     records.read(path)
+    [{'ms': 2.5, 'date': '2015-01-07'}]
+    """
+    try:
+        lines = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+        newest = lines[-1]["date"]
+        return [line for line in lines if line["date"] == newest]
+    except (json.JSONDecodeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: expected results as JSON lines ({error!r})") from None

@@ -11,6 +11,11 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from fastconv import _native
 
 ENVIRONMENT = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -61,6 +66,40 @@ def alternate(
         if after_round is not None:
             after_round()
     return [statistics.median(found) for found in samples]
+
+
+def fma_peak(threads: int, seconds: float = 0.02) -> float:
+    """Measure multiply-adds in registers on several threads at once, in GFLOP/s of float32.
+
+    Examples
+    --------
+    >>> from fastconv.benchmarks import timing
+    >>> timing.fma_peak(1, seconds=0.001) > 0
+    True
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(_native.fma_peak, [seconds] * threads))
+
+
+def read_bandwidth(threads: int, megabytes: int = 128, rounds: int = 5) -> float:
+    """Measure how fast several threads read memory beyond all caches, in GB/s: the best round.
+
+    Each thread reads as many megabytes of its own, by the dot product of NumPy's BLAS.
+
+    Examples
+    --------
+    >>> from fastconv.benchmarks import timing
+    >>> timing.read_bandwidth(1, megabytes=1, rounds=1) > 0
+    True
+    """
+    parts = np.ones((threads, megabytes << 18), np.float32)
+    best = 0.0
+    with blas_threads(1), ThreadPoolExecutor(threads) as pool:
+        for _round in range(rounds):
+            start = time.perf_counter()
+            list(pool.map(np.dot, parts, parts))
+            best = max(best, parts.nbytes / (time.perf_counter() - start) / 1e9)
+    return best
 
 
 @contextlib.contextmanager

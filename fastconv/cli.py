@@ -68,21 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(command=_demo)
 
-    bench = commands.add_parser("bench", help="fastconv beside the NumPy baseline, layer by layer")
-    bench.add_argument(
-        "--shapes", default="lecture", metavar="NAMES", help="see --list; 'all' for all"
-    )
-    bench.add_argument("--list", action="store_true", help="list the networks and their layers")
-    bench.add_argument("--threads", type=_positive, default=1, metavar="N", help="default: 1")
-    bench.add_argument("--algorithm", choices=list(runtime.ALGORITHMS), default="auto")
-    bench.add_argument("--isa", metavar="NAME", help="force an instruction set")
-    bench.add_argument("--dtype", choices=["float32", "float64"], default="float32")
-    bench.add_argument("--rounds", type=_positive, default=7, metavar="N", help="default: 7")
-    bench.add_argument(
-        "--json", type=_writable, metavar="FILE", help="append results as JSON lines"
-    )
-    bench.add_argument("--plot", type=_writable, metavar="FILE.png", help="draw a bar chart")
-    bench.set_defaults(command=_bench)
+    _add_bench(commands.add_parser("bench", help="fastconv beside NumPy or its peers, by layers"))
 
     info = commands.add_parser("info", help="version, instruction set, threads, and why")
     info.set_defaults(command=_info)
@@ -95,6 +81,44 @@ def _parser() -> argparse.ArgumentParser:
     summary.set_defaults(command=_summary)
     _cli_networks.add_commands(commands)
     return parser
+
+
+def _add_bench(bench: argparse.ArgumentParser) -> None:
+    """Add the options of bench: those of every comparison, then those with peers."""
+    bench.add_argument(
+        "--shapes",
+        metavar="NAMES",
+        help="see --list; 'all' for all; default: lecture, beside peers classes",
+    )
+    bench.add_argument("--only", metavar="TEXT", help="layers with this in their class or label")
+    bench.add_argument("--list", action="store_true", help="list the files of shapes")
+    bench.add_argument("--threads", type=_counts, default=[1], metavar="N,...", help="default: 1")
+    bench.add_argument("--algorithm", choices=list(runtime.ALGORITHMS), default="auto")
+    bench.add_argument("--isa", metavar="NAME", help="force an instruction set")
+    bench.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    bench.add_argument("--rounds", type=_positive, default=7, metavar="N", help="default: 7")
+    bench.add_argument(
+        "--json", type=_writable, metavar="FILE", help="append results as JSON lines"
+    )
+    bench.add_argument("--plot", type=_writable, metavar="FILE.png", help="draw a chart")
+    beside = bench.add_argument_group("beside other libraries, each in processes of its own")
+    beside.add_argument(
+        "--peers", nargs="?", const="all", metavar="NAMES", help="which; default: all installed"
+    )
+    beside.add_argument(
+        "--functional", action="store_true", help="functional calls, which pack weights each time"
+    )
+    beside.add_argument("--data-format", choices=["NCHW", "NHWC"], default="NCHW")
+    beside.add_argument(
+        "--errors", action="store_true", help="rounding errors by algorithm, no times"
+    )
+    beside.add_argument("--read", type=Path, metavar="FILE", help="show the newest run of a --json")
+    beside.add_argument("--markdown", action="store_true", help="tables as Markdown")
+    bench.set_defaults(command=_bench)
+
+
+def _counts(text: str) -> list[int]:
+    return [_positive(part) for part in text.split(",")]
 
 
 def _positive(text: str) -> int:
@@ -176,31 +200,43 @@ def _print_report(report: Report) -> None:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from fastconv.benchmarks import compare, layers, records
+    from fastconv.benchmarks import layers
 
-    names = layers.available() if options.shapes == "all" else options.shapes.split(",")
-    chosen = [layer for name in names for layer in layers.load(name.strip())]
     if options.list:
         for name in layers.available():
             print(name, *(f"    {layer.label}" for layer in layers.load(name)), sep="\n")
         return 0
     if options.plot:
         _need_matplotlib()
-    results = []
     with _forced_isa(options.isa):
-        surroundings = records.environment()
-        with _progress("measuring", len(chosen) * options.rounds) as advance:
+        if options.peers or options.functional or options.errors or options.read:
+            from fastconv.benchmarks import command
+
+            return command.run(options, _progress, _table)
+        return _bench_numpy(options)
+
+
+def _bench_numpy(options: argparse.Namespace) -> int:
+    from fastconv.benchmarks import compare, layers, records
+
+    chosen = layers.convolutions(layers.select(options.shapes or "lecture", options.only))
+    results = []
+    surroundings = records.environment()
+    total = len(chosen) * len(options.threads) * options.rounds
+    with _progress("measuring", total) as advance:
+        for threads in options.threads:
             for layer in chosen:
                 result = compare.measure(
                     layer,
-                    threads=options.threads,
+                    threads=threads,
                     algorithm=None if options.algorithm == "auto" else options.algorithm,
                     dtype=options.dtype,
                     rounds=options.rounds,
                     after_round=advance,
                 )
                 results.append({**result, **surroundings})
-    _print_results(results)
+    for threads in options.threads:
+        _print_results([result for result in results if result["threads"] == threads])
     if options.json:
         records.append(options.json, results)
         print(f"Results appended to {options.json}")
