@@ -48,14 +48,16 @@ class ConvPlan(NamedTuple):
 
 #: What algorithms for some convolutions alone compute.
 SPECIAL: dict[int, str] = {
-    ALGORITHMS["winograd"]: "'winograd' computes undilated 3x3 filters at strides 1 and 2 and 5x5 "
-    "filters at stride 1",
+    ALGORITHMS["winograd"]: "'winograd' computes undilated 3x3 filters at strides 1 and 2 and, at "
+    "stride 1, 5x5, 1x3, 1x5, 1x7, 3x1, 5x1 and 7x1",
     ALGORITHMS["winograd_rows"]: "'winograd_rows' computes filters of 3 rows (3x3 or other widths) "
     "at stride 1, dilation 1 along columns",
     ALGORITHMS["depthwise"]: "'depthwise' computes groups of one channel",
 }
 #: (filter, stride) of "winograd".
-WINOGRAD_WINDOWS = {((3, 3), (1, 1)), ((3, 3), (2, 2)), ((5, 5), (1, 1))}
+WINOGRAD_WINDOWS = {((3, 3), (2, 2)), ((3, 3), (1, 1)), ((5, 5), (1, 1))}
+WINOGRAD_WINDOWS |= {((1, taps), (1, 1)) for taps in (3, 5, 7)}
+WINOGRAD_WINDOWS |= {((taps, 1), (1, 1)) for taps in (3, 5, 7)}
 
 
 def _fits(code: int, weight: View, geometry: dict[str, Any]) -> bool:

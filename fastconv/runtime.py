@@ -103,8 +103,9 @@ def set_algorithm(name: str) -> None:
     ----------
     name : {"auto", "direct", "channels_last", "planar", "depthwise", "winograd", ...}
         "auto" lets the planner choose by the shape of one image. "depthwise" (one channel a group),
-        "winograd" (undilated 3x3 filters at strides 1 and 2, 5x5 at stride 1) and "winograd_rows"
-        (filters of 3 rows at stride 1) are used where they fit; "im2col" builds a column matrix.
+        "winograd" (undilated 3x3 filters at strides 1 and 2, 5x5, 1x3, 1x5, 1x7 and their
+        transposes at stride 1) and "winograd_rows" (filters of 3 rows at stride 1) are used where
+        they fit; "im2col" builds a column matrix.
 
     Raises
     ------

@@ -33,17 +33,23 @@ ROWS = [
     ConvCase("dilated", 1, 4, 12, 40, 3, padding=2, dilation=(1, 2)),
 ]
 
-# Height and width of a tile's patch of inputs, filter size, stride; the largest ratio that its rms
-# error may have to the direct sum's, from 16 channels on.
+# Height and width of a tile's patch of inputs, filter, stride; the largest ratio that its rms error
+# may have to the direct sum's, from 16 channels on.
 TILES = {
-    "F(2x2,3x3)": (4, 4, 3, 1, 1.0),
-    "F(2x4,3x3)": (4, 6, 3, 1, 1.5),
-    "F(4x2,3x3)": (6, 4, 3, 1, 1.5),
-    "F(4x4,3x3)": (6, 6, 3, 1, 2.5),
-    "F(2x2,5x5)": (6, 6, 5, 1, 1.7),
-    "F(4x4,5x5)": (8, 8, 5, 1, 6.0),
-    "F(2x2,3x3)/2": (5, 5, 3, 2, 1.0),
-    "F(4x4,3x3)/2": (9, 9, 3, 2, 1.5),
+    "F(2x2,3x3)": (4, 4, (3, 3), 1, 1.0),
+    "F(2x4,3x3)": (4, 6, (3, 3), 1, 1.5),
+    "F(4x2,3x3)": (6, 4, (3, 3), 1, 1.5),
+    "F(4x4,3x3)": (6, 6, (3, 3), 1, 2.5),
+    "F(2x2,5x5)": (6, 6, (5, 5), 1, 1.7),
+    "F(4x4,5x5)": (8, 8, (5, 5), 1, 6.0),
+    "F(2x2,3x3)/2": (5, 5, (3, 3), 2, 1.0),
+    "F(4x4,3x3)/2": (9, 9, (3, 3), 2, 1.5),
+    "F(1x4,1x3)": (1, 6, (1, 3), 1, 2.0),
+    "F(1x4,1x5)": (1, 8, (1, 5), 1, 3.0),
+    "F(1x2,1x7)": (1, 8, (1, 7), 1, 3.0),
+    "F(4x1,3x1)": (6, 1, (3, 1), 1, 2.0),
+    "F(4x1,5x1)": (8, 1, (5, 1), 1, 3.0),
+    "F(2x1,7x1)": (8, 1, (7, 1), 1, 3.0),
 }
 
 
@@ -104,9 +110,9 @@ def test_every_tile(tile: str, layout: Any, dtype: str, isa: str) -> None:
     """Sizes around its multiples, with padding; a bound that no wrong answer passes."""
     _, _, size, stride, _ = TILES[tile]
     rng = np.random.default_rng(3)
-    w = rng.standard_normal((19, 5, size, size)).astype(dtype)
+    w = rng.standard_normal((19, 5, *size)).astype(dtype)
     for extra in range(9):
-        height, width = size + extra, size + extra * 5 % 9
+        height, width = size[0] + extra, size[1] + extra * 5 % 9
         x = rng.standard_normal((1, 5, height, width)).astype(dtype)
         geometry: dict[str, Any] = {"stride": stride, "padding": (extra % 3, 1)}
         expected = ref.conv2d(x, w, None, **geometry)
@@ -122,19 +128,19 @@ def test_every_tile(tile: str, layout: Any, dtype: str, isa: str) -> None:
 
 def layer_rms(x: Any, w: Any, exact: Any, algorithm: Any, **geometry: Any) -> float:
     """Rms error of a layer with these weights."""
-    filters, channels, size, _ = w.shape
-    layer = nn.Conv2d(channels, filters, size, bias=False, algorithm=algorithm, **geometry)
+    filters, channels, *size = w.shape
+    layer = nn.Conv2d(channels, filters, tuple(size), bias=False, algorithm=algorithm, **geometry)
     layer.weight = w
     return float(np.sqrt(np.mean((layer(x) - exact) ** 2)))
 
 
-@pytest.mark.parametrize("channels", [16, 24, 64, 256])
+@pytest.mark.parametrize("channels", [16, 64, 256])
 def test_rms_error_of_every_tile(tile: Any, channels: int, isa: str) -> None:
     """What docs/architecture.md states: for 3x3 at most 2.5 times the direct sum's error."""
     _, _, size, stride, most = TILES[tile]
     rng = np.random.default_rng(channels)
     x = rng.standard_normal((1, channels, 28, 28)).astype(np.float32)
-    w = rng.standard_normal((32, channels, size, size)).astype(np.float32)
+    w = rng.standard_normal((32, channels, *size)).astype(np.float32)
     exact = conv2d(x.astype(np.float64), w.astype(np.float64), stride=stride, algorithm="im2col")
     direct = layer_rms(x, w, exact, "direct", stride=stride)
     assert layer_rms(x, w, exact, tile, stride=stride) <= most * direct
@@ -186,7 +192,7 @@ def test_weights_of_any_strides() -> None:
         ("winograd", (3, 3), {"stride": 3}),
         ("winograd", (3, 3), {"stride": (1, 2)}),
         ("winograd", (3, 3), {"dilation": (1, 2)}),
-        ("winograd", (3, 1), {}),
+        ("winograd", (3, 2), {}),
         ("winograd_rows", (3, 3), {"stride": (1, 2)}),
         ("winograd_rows", (3, 3), {"dilation": (2, 1)}),
         ("winograd_rows", (1, 3), {}),

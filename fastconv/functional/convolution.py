@@ -56,7 +56,8 @@ def conv2d(
         "direct" sums as written, with vectors along the filters ("channels_last") or the pixels
         ("planar"), or by the kernels for groups of one channel ("depthwise"); "winograd" computes
         undilated 3x3 filters at strides 1 and 2 with up to 2.5 times the rounding error of the
-        direct sum, 5x5 at stride 1 with up to 6 times;
+        direct sum, and at stride 1 5x5 with up to 6 times, 1x3, 1x5, 1x7 and their transposes with
+        up to 3 times;
         "winograd_rows" is F(4, 3) along columns, for filters of 3 rows at stride 1, with about
         twice that error; "im2col" builds the column matrix first. "auto" chooses by the shape of
         one image; None is what `fastconv.set_algorithm` says.

@@ -14,6 +14,11 @@
 /* The same for F(4, 3) along columns, by channels times filter columns. */
 #define FC_WINOGRAD_ROWS_COLUMNS 6
 
+/* Weights of more than this many bytes stream from memory; bytes a cycle from there, and from the caches. */
+#define FC_CACHED_BYTES (16 << 20)
+#define FC_DRAM_RATE 9
+#define FC_CACHE_RATE 24
+
 struct shape {
     double lanes, filters, vectors, channels, depth;
     double inputs;     /* input pixels an output pixel */
@@ -144,7 +149,8 @@ static double winograd_rows_cycles(const fc_conv2d_desc *d, const struct shape *
     return cycles + planar_strides(d, s);
 }
 
-/* Products of a tile, its transforms in and out, and what the last tiles stick out. */
+/* Products of a tile, or the time to stream its weights past, if that is longer; transforms in and out, and
+ * what the last tiles stick out. */
 static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s,
                               const struct fc_winograd_tile *tile) {
     double pixels = (double)(d->y.size[2] * d->y.size[3]);
@@ -152,8 +158,13 @@ static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s,
                             fc_ceil_div(d->y.size[3], tile->outputs[1]));
     double vectors_in = (double)fc_ceil_div((int64_t)s->channels, (int64_t)s->lanes);
     double products = (double)(tile->patch[0] * tile->patch[1]);
-    double cycles = products * (s->channels * s->vectors * 1.1 + 6 * vectors_in + 6 * s->vectors);
-    return cycles * tiles / pixels + 4 + s->transposes * s->lanes / 3;
+    double multiply = products * s->channels * s->vectors * 1.1 * tiles;
+    double weights = (double)fc_winograd_taps(tile) * s->channels * s->vectors * s->lanes *
+                     (double)fc_dtype_bytes((fc_dtype)d->x.dtype);
+    double stream = weights / (weights > FC_CACHED_BYTES ? FC_DRAM_RATE : FC_CACHE_RATE);
+    double transform = products * (6 * vectors_in + 6 * s->vectors) * tiles;
+    return ((stream > multiply ? stream : multiply) + transform) / pixels + 4 +
+           s->transposes * s->lanes / 3;
 }
 
 /* The best tile that fits; NULL: none does. */

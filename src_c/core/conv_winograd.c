@@ -3,12 +3,12 @@
  *   for each (image, group, block of output tiles):                  shared out over threads
  *       transform each tile:      V[xi][tile][channel]               stays in the second-level cache
  *       for each panel of filters:
- *           for each product xi:  M[xi][tile][filter] = V[xi] U[xi]  by gemm; U streams past, once a block
+ *           for each product xi:  M[xi][tile][filter] = V[xi] U[xi]  U streams past, once a block
  *           transform each tile:  bias, activation, y
  *
  * Channels-last arrays are read and written in place. Planes are transposed through a strip in the
- * first-level cache, one line of channels at a time. Packed weights are those of gemm with a tap for
- * each different product: U[panel][tap][channel][filter].
+ * first-level cache, one line of channels at a time. Packed weights are as for gemm, with a tap for each
+ * different product: U[panel][tap][channel][filter].
  */
 #include "core/conv.h"
 
@@ -25,12 +25,9 @@ struct winograd_plan {
     int64_t products;
     int64_t v_pixel, v_xi, m_xi; /* element strides */
     /* byte offsets in scratch; the strip of x and that of y are at its beginning */
-    int64_t scratch_zeros, scratch_patches, scratch_pixels, scratch_v, scratch_m;
+    int64_t scratch_zeros, scratch_patches, scratch_v, scratch_m;
     double lo, hi;
 };
-
-/* gemm starts its sums from here: bias and activation come after the output transform. */
-static const double zeros[FC_MAX_TILE_VECTORS * 16];
 
 /* ---- running ---- */
 
@@ -143,29 +140,26 @@ static void enter_block(const struct winograd_plan *plan, const struct fc_run *r
 /* M of all tiles of the block for one panel of filters. */
 static void multiply(const struct winograd_plan *plan, const struct fc_run *run, int64_t tiles,
                      const struct fc_panel *panel) {
-    int64_t width = panel->vectors * plan->packing.lanes, channels = plan->packing.channels;
-    const char *u = fc_at(run, &plan->desc.weight) + panel->weight * plan->bytes;
-    static const ptrdiff_t run_start = 0;
-    for (int64_t xi = 0; xi < plan->products; xi++) {
-        int64_t tap = fc_winograd_tap(plan->tile, xi);
-        struct fc_gemm_args gemm = {
-            .x = run->scratch + plan->scratch_v + xi * plan->v_xi * plan->bytes,
-            .pixel = (const ptrdiff_t *)(run->scratch + plan->scratch_pixels),
-            .pixels = tiles,
-            .run = &run_start,
-            .runs = 1,
-            .run_length = channels,
-            .w = u + tap * channels * width * plan->bytes,
-            .bias = zeros,
-            .vectors = panel->vectors,
-            .y = run->scratch + plan->scratch_m + xi * plan->m_xi * plan->bytes,
-            .ldy = width,
-            .filters = width,
-            .lo = -INFINITY,
-            .hi = INFINITY,
-        };
-        plan->kernels->gemm(&gemm);
-    }
+    int64_t slab = plan->packing.channels * panel->vectors * plan->packing.lanes;
+    ptrdiff_t tap[FC_WINOGRAD_MAX_PATCH * FC_WINOGRAD_MAX_PATCH + 1];
+    for (int64_t xi = 0; xi < plan->products; xi++)
+        tap[xi] = fc_winograd_tap(plan->tile, xi) * slab;
+    tap[plan->products] =
+        plan->packing.taps * slab; /* the next panel, or the biases after the last */
+    struct fc_winograd_product_args product = {
+        .v = run->scratch + plan->scratch_v,
+        .v_pixel = plan->v_pixel,
+        .v_xi = plan->v_xi,
+        .pixels = tiles,
+        .channels = plan->packing.channels,
+        .products = plan->products,
+        .u = fc_at(run, &plan->desc.weight) + panel->weight * plan->bytes,
+        .tap = tap,
+        .vectors = panel->vectors,
+        .m = run->scratch + plan->scratch_m,
+        .m_xi = plan->m_xi,
+    };
+    plan->kernels->winograd_product(&product);
 }
 
 /* Filters [k, k + filters) of a panel, one row of tiles: rows x columns pixels at y. */
@@ -267,9 +261,6 @@ static void write_tiles(const struct winograd_plan *plan, const struct fc_run *r
 
 static void winograd_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
     const struct winograd_plan *plan = plan_;
-    ptrdiff_t *pixel = (ptrdiff_t *)(run->scratch + plan->scratch_pixels);
-    for (int64_t tile = 0; tile < plan->block[0] * plan->block[1]; tile++)
-        pixel[tile] = tile * plan->v_pixel;
     memset(run->scratch + plan->scratch_zeros, 0,
            (size_t)(plan->scratch_patches - plan->scratch_zeros));
     struct fc_block_walk walk;
@@ -325,9 +316,8 @@ static int64_t plan_scratch(struct winograd_plan *plan) {
     if (v < 0) return -1;
     plan->scratch_zeros = fc_align(strip * line * plan->bytes);
     plan->scratch_patches = plan->scratch_zeros + fc_align(plan->v_pixel * plan->bytes);
-    plan->scratch_pixels =
+    plan->scratch_v =
         plan->scratch_patches + fc_align(tiles * plan->products * (int64_t)sizeof(void *));
-    plan->scratch_v = plan->scratch_pixels + fc_align(tiles * (int64_t)sizeof(ptrdiff_t));
     plan->scratch_m = plan->scratch_v + fc_align(v);
     return plan->scratch_m + plan->products * plan->m_xi * plan->bytes;
 }

@@ -82,8 +82,8 @@ typedef enum fc_algorithm {
     FC_ALGORITHM_IM2COL = 2,        /* an explicit column matrix, then GEMM */
     FC_ALGORITHM_CHANNELS_LAST = 3, /* direct, vectors along the filters (implicit GEMM) */
     FC_ALGORITHM_PLANAR = 4,        /* direct, vectors along the pixels */
-    /* Winograd's: 3x3 filters at strides 1 and 2, 5x5 at stride 1, undilated. The planner chooses the tile,
-     * unless bits 8 to 11 and 12 to 15 name the height and width of its patch of inputs. */
+    /* Winograd's: undilated 3x3 filters at strides 1 and 2; 5x5, 1x3, 1x5, 1x7 and their transposes at
+     * stride 1. The planner chooses the tile, unless bits 8 to 11 and 12 to 15 name the height and width of its patch of inputs. */
     FC_ALGORITHM_WINOGRAD = 5,
     FC_ALGORITHM_WINOGRAD_ROWS =
         6, /* planar F(4, 3) along columns: three rows, stride 1, dilated in columns at most */

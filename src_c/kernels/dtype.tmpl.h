@@ -41,6 +41,7 @@
 #include "kernels/response.tmpl.h"
 #include "kernels/unary.tmpl.h"
 #include "kernels/winograd.tmpl.h"
+#include "kernels/winograd_product.tmpl.h"
 #include "kernels/winograd_rows.tmpl.h"
 #include "kernels/table.tmpl.h"
 

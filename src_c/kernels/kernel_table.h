@@ -139,6 +139,24 @@ struct fc_winograd_output_args {
 };
 typedef void (*fc_winograd_output_fn)(const struct fc_winograd_output_args *args);
 
+/* winograd_product: what lies between the transforms, for one panel of filters.
+ * formula:   m[xi*m_xi + i*vectors*VL + k] = sum_c v[xi*v_xi + i*v_pixel + c] * u[tap[xi] + c*vectors*VL + k],
+ *            xi < products, i < pixels, c < channels, k < vectors*VL
+ * layout:    u packed and zero-padded; tap [products + 1]
+ * alignment: none needed; u is best at 64 bytes
+ * overrun:   none; prefetches from u + tap[xi + 1] on during product xi, for any xi
+ * edges:     pixels >= 0 split evenly over tiles; sums run over c, whatever the tile. */
+struct fc_winograd_product_args {
+    const void *v;
+    ptrdiff_t v_pixel, v_xi, pixels, channels, products;
+    const void *u;
+    const ptrdiff_t *tap;
+    ptrdiff_t vectors;
+    void *m;
+    ptrdiff_t m_xi;
+};
+typedef void (*fc_winograd_product_fn)(const struct fc_winograd_product_args *args);
+
 struct fc_winograd_tile {
     int patch[2], outputs[2]; /* ph, pw; mh, mw */
     fc_winograd_input_fn input;
@@ -406,6 +424,7 @@ struct fc_kernel_set {
     fc_planar_fn planar;
     fc_winograd_rows_input_fn winograd_rows_input;
     fc_winograd_rows_fn winograd_rows;
+    fc_winograd_product_fn winograd_product;
     const struct fc_winograd_tile *winograd; /* FC_WINOGRAD_TILE_COUNT of them */
     fc_depthwise_fn depthwise_planar, depthwise_last;
     fc_depthwise_taps_fn depthwise_taps;

@@ -8,6 +8,7 @@ static const struct fc_kernel_set FC_NAME(set) = {
     .planar = FC_NAME(planar),
     .winograd_rows_input = FC_NAME(winograd_rows_input),
     .winograd_rows = FC_NAME(winograd_rows),
+    .winograd_product = FC_NAME(winograd_product),
     .winograd = FC_NAME(winograd_tiles),
     .depthwise_planar = FC_NAME(depthwise_planar),
     .depthwise_last = FC_NAME(depthwise_last),

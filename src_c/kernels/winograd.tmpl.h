@@ -1,7 +1,7 @@
 /* winograd.tmpl.h: the transforms of Winograd's algorithm; contracts above fc_winograd_input_fn.
  *
  * Y = A' [ (G g G') .* (B' d B) ] A. Channels (filters) are in the vector, so transforms need no
- * shuffles; the products of one point over all channels are a matrix product, done by gemm.
+ * shuffles; the products of one point over all channels are a matrix product, winograd_product.
  *
  * The rows of B' are the coefficients of the product of (x - q) over the other points q. With points
  * in pairs +-p, Q(x^2) the product over the other pairs and z = 1 if 0 is a point:

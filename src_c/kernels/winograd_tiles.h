@@ -21,7 +21,13 @@
     X(6, 2, 6, 2) /* 5x5 */ \
     X(8, 4, 8, 4) \
     X(5, 2, 5, 2) /* 3x3 at stride 2 */ \
-    X(9, 4, 9, 4)
+    X(9, 4, 9, 4) \
+    X(1, 1, 6, 4) /* 1x3, 1x5, 1x7 and their transposes */ \
+    X(1, 1, 8, 4) \
+    X(1, 1, 8, 2) \
+    X(6, 4, 1, 1) \
+    X(8, 4, 1, 1) \
+    X(8, 2, 1, 1)
 
 #define FC_WINOGRAD_COUNT_(ph, mh, pw, mw) +1
 enum { FC_WINOGRAD_TILE_COUNT = FC_WINOGRAD_TILES(FC_WINOGRAD_COUNT_) };

@@ -30,15 +30,17 @@ double conv_work(const struct conv_case *c) {
 }
 
 void conv_tile(struct conv_case *c, int tile) {
-    static const int tiles[CONV_TILES][4] = {/* patch height and width, filter, stride */
-                                             {4, 4, 3, 1}, {4, 6, 3, 1}, {6, 4, 3, 1},
-                                             {6, 6, 3, 1}, {6, 6, 5, 1}, {8, 8, 5, 1},
-                                             {5, 5, 3, 2}, {9, 9, 3, 2}};
+    static const int tiles[CONV_TILES][5] = {
+        /* patch height and width, filter height and width, stride */
+        {4, 4, 3, 3, 1}, {4, 6, 3, 3, 1}, {6, 4, 3, 3, 1}, {6, 6, 3, 3, 1}, {6, 6, 5, 5, 1},
+        {8, 8, 5, 5, 1}, {5, 5, 3, 3, 2}, {9, 9, 3, 3, 2}, {1, 6, 1, 3, 1}, {1, 8, 1, 5, 1},
+        {1, 8, 1, 7, 1}, {6, 1, 3, 1, 1}, {8, 1, 5, 1, 1}, {8, 1, 7, 1, 1}};
     const int *t = tiles[tile];
     c->algorithm = FC_ALGORITHM_WINOGRAD | t[0] << 8 | t[1] << 12;
-    c->r = c->s = t[2];
+    c->r = t[2];
+    c->s = t[3];
     for (int a = 0; a < 2; a++) {
-        c->stride[a] = t[3];
+        c->stride[a] = t[4];
         c->dilation[a] = 1;
     }
 }

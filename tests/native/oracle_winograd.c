@@ -47,9 +47,10 @@ static void evaluate(struct axis *t, int n, int taps) {
 
 /* An odd patch: F(m, 2) on its even samples, the odd ones as they are. */
 static struct axis axis_of(int patch, int taps) {
-    struct axis t = {.patch = patch, .taps = taps, .step = patch % 2 ? 2 : 1};
-    t.outputs = patch % 2 ? (patch - 1) / 2 : patch - taps + 1;
-    if (patch % 2 == 0) {
+    int strided = patch % 2 && patch > 1;
+    struct axis t = {.patch = patch, .taps = taps, .step = 1 + strided};
+    t.outputs = strided ? (patch - 1) / 2 : patch - taps + 1;
+    if (!strided) {
         evaluate(&t, patch, taps);
         return t;
     }

@@ -1,0 +1,92 @@
+/* winograd_product.tmpl.h: the matrix products of Winograd's algorithm; contract above
+ * fc_winograd_product_fn.
+ *
+ * gemm's register tile, with pixels at one distance, and an eye on the weights: they are read once from
+ * beyond the second-level cache and then by every tile of pixels, so the first tiles of one product
+ * prefetch the weights of the next, evenly over their multiply-adds.
+ */
+
+FC_INLINE void FC_NAME(winograd_product_tile)(const struct fc_winograd_product_args *a, const T *v,
+                                              const T *w, const char *next, ptrdiff_t step, T *m,
+                                              const int pixels, const int vectors) {
+    V acc[FC_MAX_TILE_PIXELS][FC_MAX_TILE_VECTORS];
+    ptrdiff_t at[FC_MAX_TILE_PIXELS];
+#pragma GCC unroll 8
+    for (int i = 0; i < pixels; i++) {
+        at[i] = i * a->v_pixel;
+#pragma GCC unroll 4
+        for (int k = 0; k < vectors; k++) acc[i][k] = V_(set1)(0);
+    }
+    for (const T *last = v + a->channels; v < last; v++, w += vectors * VL, next += step) {
+        V row[FC_MAX_TILE_VECTORS];
+        __builtin_prefetch(next, 0, 2);
+        __asm__("" : "+r"(v)); /* one pointer and an index a pixel */
+#pragma GCC unroll 4
+        for (int k = 0; k < vectors; k++) row[k] = V_(load)(w + k * VL);
+#pragma GCC unroll 8
+        for (int i = 0; i < pixels; i++) {
+            V vi = V_(set1)(v[at[i]]);
+#pragma GCC unroll 4
+            for (int k = 0; k < vectors; k++) acc[i][k] = V_(fma)(vi, row[k], acc[i][k]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < pixels; i++)
+#pragma GCC unroll 4
+        for (int k = 0; k < vectors; k++) V_(store)(m + (i * vectors + k) * VL, acc[i][k]);
+}
+
+/* One product; pixels split evenly over the tiles. */
+FC_INLINE void FC_NAME(winograd_product_panel)(const struct fc_winograd_product_args *a, const T *v,
+                                               const T *w, const T *next, T *m, const int vectors) {
+    const ptrdiff_t widest = FC_TILE_PIXELS(vectors), width = vectors * VL;
+    ptrdiff_t tiles = (a->pixels + widest - 1) / widest, first = 0;
+    /* a line of weights a step: as many tiles as there are lines in a row */
+    ptrdiff_t lines = a->channels * width * (ptrdiff_t)sizeof(T) / 64;
+    const char *line = (const char *)next;
+    for (; tiles > 0; tiles--) {
+        ptrdiff_t pixels = (a->pixels - first + tiles - 1) / tiles;
+        const T *x = v + first * a->v_pixel;
+        T *y = m + first * width;
+        ptrdiff_t step = lines > 0 ? 64 : 0;
+#define FC_TILE_CASE(n) \
+    case n: \
+        if (FC_TILE_PIXELS(vectors) >= n) \
+            FC_NAME(winograd_product_tile)(a, x, w, line, step, y, n, vectors); \
+        break;
+        switch (pixels) {
+            FC_TILE_CASE(1)
+            FC_TILE_CASE(2)
+            FC_TILE_CASE(3)
+            FC_TILE_CASE(4)
+            FC_TILE_CASE(5)
+            FC_TILE_CASE(6)
+            FC_TILE_CASE(7)
+            FC_TILE_CASE(8)
+        }
+#undef FC_TILE_CASE
+        first += pixels;
+        line += step * a->channels;
+        lines -= a->channels;
+    }
+}
+
+FC_INLINE void FC_NAME(winograd_products)(const struct fc_winograd_product_args *a,
+                                          const int vectors) {
+    const T *u = (const T *)a->u;
+    for (ptrdiff_t xi = 0; xi < a->products; xi++)
+        FC_NAME(winograd_product_panel)(a, (const T *)a->v + xi * a->v_xi, u + a->tap[xi],
+                                        u + a->tap[xi + 1], (T *)a->m + xi * a->m_xi, vectors);
+}
+
+static void FC_NAME(winograd_product)(const struct fc_winograd_product_args *a) {
+    count_call();
+    switch (a->vectors) {
+    case 1: FC_NAME(winograd_products)(a, 1); break;
+    case 2: FC_NAME(winograd_products)(a, 2); break;
+#if FC_TILE_VECTORS >= 3
+    case 3: FC_NAME(winograd_products)(a, 3); break;
+    case 4: FC_NAME(winograd_products)(a, 4); break;
+#endif
+    }
+}
