@@ -118,31 +118,43 @@ static void transform_filters(const struct transform *t, const lanes *w, lanes *
         along_axis(t->across, across, t->taps[1], half + i * t->taps[1], 1, u + i * across, 1);
 }
 
+/* w[r*S + s] = so many filters' weights of one channel */
+static void load_filters(const fc_tensor *weight, const char *src, int64_t filters, lanes *w) {
+    int64_t bytes = fc_dtype_bytes((fc_dtype)weight->dtype), step = weight->stride[0] * bytes;
+    for (int64_t r = 0; r < weight->size[2]; r++)
+        for (int64_t s = 0; s < weight->size[3]; s++, w++) {
+            const char *p = src + (r * weight->stride[2] + s * weight->stride[3]) * bytes;
+            if (weight->dtype == FC_FLOAT32)
+                for (int64_t f = 0; f < filters; f++) w->k[f] = *(const float *)(p + f * step);
+            else
+                for (int64_t f = 0; f < filters; f++) w->k[f] = *(const double *)(p + f * step);
+        }
+}
+
+static void store_filters(const lanes *u, int64_t filters, int64_t dtype, char *dst) {
+    if (dtype == FC_FLOAT32)
+        for (int64_t f = 0; f < filters; f++) ((float *)dst)[f] = (float)u->k[f];
+    else
+        for (int64_t f = 0; f < filters; f++) ((double *)dst)[f] = u->k[f];
+}
+
 void fc_winograd_pack(const struct fc_winograd_tile *tile, const fc_tensor *weight, const char *src,
                       char *dst, int64_t filters, int64_t width) {
     struct transform t = {.tile = tile};
     t.taps[0] = transform_of(tile->patch[0], tile->outputs[0], t.down);
     t.taps[1] = transform_of(tile->patch[1], tile->outputs[1], t.across);
+    int64_t bytes = fc_dtype_bytes((fc_dtype)weight->dtype);
     int64_t taps = fc_winograd_taps(tile), channels = weight->size[1];
     lanes w[FC_LARGEST_FILTER * FC_LARGEST_FILTER] = {{{0}}};
     lanes u[FC_WINOGRAD_MAX_PATCH * FC_WINOGRAD_MAX_PATCH];
     for (int64_t c = 0; c < channels; c++)
         for (int64_t k = 0; k < filters; k += FC_FILTERS_AT_ONCE) {
             int64_t count = fc_min(FC_FILTERS_AT_ONCE, filters - k);
-            for (int64_t i = 0; i < t.taps[0] * t.taps[1]; i++)
-                for (int64_t f = 0; f < count; f++)
-                    w[i].k[f] =
-                        element(src + fc_offset(weight, k + f, c, i / t.taps[1], i % t.taps[1]),
-                                weight->dtype);
+            load_filters(weight, src + fc_offset(weight, k, c, 0, 0), count, w);
             transform_filters(&t, w, u);
-            for (int64_t i = 0; i < taps; i++) {
-                int64_t at = (i * channels + c) * width + k;
-                for (int64_t f = 0; f < count; f++)
-                    if (weight->dtype == FC_FLOAT32)
-                        ((float *)dst)[at + f] = (float)u[i].k[f];
-                    else
-                        ((double *)dst)[at + f] = u[i].k[f];
-            }
+            for (int64_t i = 0; i < taps; i++)
+                store_filters(&u[i], count, weight->dtype,
+                              dst + ((i * channels + c) * width + k) * bytes);
         }
 }
 
