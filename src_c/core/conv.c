@@ -14,7 +14,8 @@ static fc_status check_weight(const fc_conv2d_desc *d) {
         return status;
     if (w->dtype > FC_FLOAT64 || (fc_present(b) && b->dtype != w->dtype) ||
         d->algorithm < FC_ALGORITHM_AUTO ||
-        (d->algorithm > FC_ALGORITHM_DEPTHWISE && !fc_is_winograd(d->algorithm)))
+        (d->algorithm > FC_ALGORITHM_DEPTHWISE && d->algorithm != FC_ALGORITHM_PLANES &&
+         !fc_is_winograd(d->algorithm)))
         return FC_ERROR_UNSUPPORTED;
     if (d->groups < 1) return FC_ERROR_ARGUMENT;
     const int64_t bias[4] = {w->size[0], 1, 1, 1};

@@ -12,7 +12,8 @@
  *
  * A panel is 1 to tile_vectors vectors wide; filters are spread evenly over panels (80 filters of 16
  * lanes are 3 + 2 vectors, not 4 + 1), missing ones are zero. For the im2col algorithm the rows of a
- * panel run over [channel][tap] instead, the order of the column matrix. */
+ * panel run over [channel][tap] instead, the order of the column matrix; where x is read as planes,
+ * over [r][channel][s]. */
 /* For the planar kernels "lanes" is 1: a panel is the filters of one tile, with none missing. For the
  * depthwise ones all filters are one group, and a panel is a vector. */
 struct fc_packing {
@@ -24,6 +25,7 @@ struct fc_packing {
     int64_t weight_elements; /* before the biases */
     int64_t bytes;           /* -1: overflow */
     int channel_major;       /* rows run over [channel][tap] */
+    int64_t plane_columns;   /* S where rows run over [r][channel][s], else 0 */
     const struct fc_winograd_tile
         *winograd; /* taps are its transformed weights; NULL: plain ones */
     int rows;      /* taps are the 6 transformed weights of each filter column */
@@ -43,6 +45,8 @@ struct fc_panel fc_packing_panel(const struct fc_packing *packing, int64_t group
  * weights costs nothing now. -1: Winograd's algorithm does not fit it. */
 int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *kernels,
                         int packed);
+/* CHANNELS_LAST on an x whose channels are planes: read as they lie, with weights in that order. */
+#define FC_ALGORITHM_PLANES (FC_ALGORITHM_CHANNELS_LAST | 1 << 8)
 /* Whether F(4, 3) along columns can compute this at all. */
 int fc_winograd_rows_fits(const fc_conv2d_desc *desc);
 /* Whether desc->algorithm can. Sizes of x and y are not looked at. */
@@ -144,15 +148,17 @@ void fc_walk_start(struct fc_block_walk *walk, const struct fc_blocks *blocks, i
                    int64_t i, int64_t n);
 int fc_walk_next(struct fc_block_walk *walk);
 
-/* A padded, channels-last copy of a block's input at the beginning of scratch. */
+/* A padded copy of a block's input at the beginning of scratch: channels last, or planes. */
 struct fc_strip {
     const struct fc_kernel_set *kernels;
     int64_t channels, bytes;
-    int64_t pixel_stride, row_stride; /* elements */
-    int64_t total_bytes;              /* -1: overflow */
+    int64_t channel_stride, pixel_stride, row_stride; /* elements */
+    int64_t total_bytes;                              /* -1: overflow */
 };
 void fc_strip_plan(struct fc_strip *strip, const struct fc_kernel_set *kernels, int64_t channels,
                    int64_t rows, int64_t columns, int64_t bytes);
+void fc_strip_plan_planes(struct fc_strip *strip, const struct fc_kernel_set *kernels,
+                          int64_t channels, int64_t rows, int64_t columns, int64_t bytes);
 /* Input rows h .. h + rows, columns w .. w + columns of channels from c on, zero outside the image;
  * fresh as in fc_block_walk. */
 void fc_gather_strip(const struct fc_strip *strip, const struct fc_run *run, const fc_tensor *x,

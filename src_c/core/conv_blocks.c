@@ -43,11 +43,28 @@ int fc_walk_next(struct fc_block_walk *walk) {
 
 void fc_strip_plan(struct fc_strip *strip, const struct fc_kernel_set *kernels, int64_t channels,
                    int64_t rows, int64_t columns, int64_t bytes) {
-    *strip = (struct fc_strip){.kernels = kernels, .channels = channels, .bytes = bytes};
+    *strip = (struct fc_strip){
+        .kernels = kernels, .channels = channels, .bytes = bytes, .channel_stride = 1};
     /* pixels a multiple of 2 KiB apart would all fall into the same few sets of L1 */
     strip->pixel_stride = channels * bytes % 2048 ? channels : channels + 64 / bytes;
     strip->row_stride = fc_product(columns, strip->pixel_stride);
     strip->total_bytes = fc_product(fc_product(rows, strip->row_stride), bytes);
+}
+
+void fc_strip_plan_planes(struct fc_strip *strip, const struct fc_kernel_set *kernels,
+                          int64_t channels, int64_t rows, int64_t columns, int64_t bytes) {
+    int64_t plane = fc_product(rows, columns);
+    /* planes a multiple of 1 KiB apart would all fall into the same few sets of L1 */
+    if (plane == 1 || (plane >= 0 && plane * bytes % 1024 == 0)) plane += 64 / bytes;
+    *strip = (struct fc_strip){
+        .kernels = kernels,
+        .channels = channels,
+        .bytes = bytes,
+        .channel_stride = plane,
+        .pixel_stride = 1,
+        .row_stride = columns,
+        .total_bytes = fc_product(fc_product(channels, plane), bytes),
+    };
 }
 
 /* Zeros where the strip sticks out of the image: input rows and columns inside are given. */
@@ -62,12 +79,38 @@ static void clear_border(const struct fc_strip *strip, char *to, const int64_t r
     }
 }
 
+/* A plane of each channel: input rows and columns inside are given. */
+static void gather_planes(const struct fc_strip *strip, char *to, const char *x, const fc_tensor *t,
+                          const int64_t row[2], const int64_t column[2]) {
+    struct fc_copy2d_args copy = {
+        .src = x,
+        .src_i = t->stride[2],
+        .src_j = t->stride[3],
+        .dst = to + (row[0] * strip->row_stride + column[0]) * strip->bytes,
+        .dst_i = strip->row_stride,
+        .dst_j = 1,
+        .rows = row[1] - row[0],
+        .columns = column[1] - column[0],
+    };
+    strip->kernels->copy2d(&copy);
+}
+
 void fc_gather_strip(const struct fc_strip *strip, const struct fc_run *run, const fc_tensor *x,
                      int64_t n, int64_t c, int64_t h, int64_t w, int64_t rows, int64_t columns,
                      int fresh) {
     int64_t row[2], column[2];
     fc_inside(x->size[2], 1, h, rows, &row[0], &row[1]);
     fc_inside(x->size[3], 1, w, columns, &column[0], &column[1]);
+    if (strip->channel_stride != 1) {
+        for (int64_t k = 0; k < strip->channels; k++) {
+            char *to = run->scratch + k * strip->channel_stride * strip->bytes;
+            if (fresh) clear_border(strip, to, row, column, rows, columns);
+            gather_planes(strip, to,
+                          fc_at(run, x) + fc_offset(x, n, c + k, h + row[0], w + column[0]), x, row,
+                          column);
+        }
+        return;
+    }
     if (fresh) clear_border(strip, run->scratch, row, column, rows, columns);
     int64_t lines = row[1] - row[0], line = column[1] - column[0];
     if (line * x->stride[3] == x->stride[2] && line * strip->pixel_stride == strip->row_stride) {

@@ -9,6 +9,9 @@
  * geometry (large filters far apart) goes through the column matrix. */
 #define FC_LARGEST_STRIP_BYTES ((int64_t)64 << 20)
 
+/* Planes need a table of the filter's rows: 8 MiB at most. */
+#define FC_LARGEST_PLANE_TABLE ((int64_t)1 << 20)
+
 /* With fewer channels Winograd's rounding error is more than 2.5 times that of the direct sum. */
 #define FC_WINOGRAD_CHANNELS 16
 /* The same for F(4, 3) along columns, by channels times filter columns. */
@@ -48,7 +51,7 @@ static struct shape shape_of(const fc_conv2d_desc *d, const struct fc_kernel_set
 
 /* What part of the filter rows lies inside the image, over all output rows. */
 static double rows_inside(const fc_conv2d_desc *d) {
-    double inside = 0, rows = (double)d->weight.size[2];
+    double inside = 0, rows = (double)fc_max(d->weight.size[2], 1);
     for (int64_t r = 0; r < d->weight.size[2]; r++) {
         int64_t begin, end;
         fc_inside(d->x.size[2], d->stride[0], r * d->dilation[0] - d->pad[0], d->y.size[2], &begin,
@@ -58,19 +61,16 @@ static double rows_inside(const fc_conv2d_desc *d) {
     return inside / (rows * (double)d->y.size[2]);
 }
 
-/* Vectors along the filters lose the lanes that filters do not fill (and a lone narrow vector is bound
- * by its loads), and transpose planes. */
+/* Vectors along the filters lose the lanes that filters do not fill (a lone narrow vector is bound by
+ * its loads), a little in every run, and what transposes planes of y. */
 static double channels_last_cycles(const fc_conv2d_desc *d, const struct shape *s) {
     double product = s->vectors == 1 && s->move > 1 ? 1.2 : 1.02;
+    if (d->x.stride[1] != 1) product += 0.14 / (fmin(s->vectors, 4) * (double)d->weight.size[3]);
     double cycles = s->vectors * (product * s->depth * rows_inside(d) + 2.8) + 4 * s->move;
     if (d->y.stride[1] != 1) cycles += s->vectors * 5.6 * s->move;
-    double vectors_in = ceil(s->channels / s->lanes) * s->inputs;
-    if (d->x.stride[1] != 1) { /* a transpose in whole vectors of a row, and what it skips of one */
-        double row = (double)d->x.size[3], skipped = (double)fc_min(d->x.stride[3], 16) - 1;
-        double padded = ceil(row / s->lanes) * s->lanes / row;
-        cycles += vectors_in * (5.6 * padded + 8 * skipped) * s->move;
-    } else if (d->pad[0] || d->pad[1]) {
-        cycles += vectors_in * 5.6 * s->move;
+    if (d->pad[0] || d->pad[1]) {
+        double moved = ceil(s->channels / s->lanes) * s->inputs * s->move;
+        cycles += moved * (d->x.stride[1] != 1 ? 3 : 5.6);
     }
     return cycles;
 }
@@ -125,7 +125,8 @@ static double planar_cycles(const fc_conv2d_desc *d, const struct shape *s,
                             const struct fc_kernel_set *kernels) {
     int64_t lanes = kernels->lanes, q = d->y.size[3];
     int by_rows = d->y.stride[3] == 1 && q % lanes == 0;
-    int64_t pitch = q + (d->weight.size[3] - 1) * d->dilation[1] / d->stride[1];
+    int64_t columns = fc_max(d->weight.size[3], 1);
+    int64_t pitch = fc_max(1, q) + (columns - 1) * d->dilation[1] / d->stride[1];
     int64_t rows = fc_max(1, fc_min(d->y.size[2], FC_PLANAR_CHUNK / pitch));
     int64_t count = by_rows ? rows * q : (rows - 1) * pitch + q;
     double pixels = (double)(rows * q), vectors = (double)fc_ceil_div(count, lanes);
@@ -193,6 +194,13 @@ int fc_algorithm_fits(const fc_conv2d_desc *d) {
     return !fc_is_winograd(d->algorithm) || fc_winograd_largest(d->algorithm, d);
 }
 
+/* Vectors along the filters read an x whose pixels are not side by side as planes. */
+static int along_filters(const fc_conv2d_desc *d) {
+    int64_t table = fc_product(fc_product(d->weight.size[1], d->weight.size[2]), d->weight.size[3]);
+    int planes = d->x.stride[1] != 1 && table >= 0 && table <= FC_LARGEST_PLANE_TABLE;
+    return planes ? FC_ALGORITHM_PLANES : FC_ALGORITHM_CHANNELS_LAST;
+}
+
 int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels, int packed) {
     struct shape s = shape_of(d, kernels);
     double best, planar;
@@ -200,6 +208,7 @@ int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *ker
         const struct fc_winograd_tile *tile = choose_tile(d, kernels, &s, &best);
         return tile ? fc_winograd_algorithm(tile) : d->algorithm;
     }
+    if (d->algorithm == FC_ALGORITHM_CHANNELS_LAST && !d->weight_is_packed) return along_filters(d);
     if (d->algorithm != FC_ALGORITHM_AUTO && d->algorithm != FC_ALGORITHM_DIRECT)
         return d->algorithm;
     int64_t rows = (d->weight.size[2] - 1) * d->dilation[0] + 1;
@@ -210,7 +219,7 @@ int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *ker
     if (automatic && (bytes < 0 || bytes > FC_LARGEST_STRIP_BYTES)) return FC_ALGORITHM_IM2COL;
     best = channels_last_cycles(d, &s);
     planar = planar_cycles(d, &s, kernels);
-    int choice = FC_ALGORITHM_CHANNELS_LAST;
+    int choice = along_filters(d);
     if (planar < best) {
         choice = FC_ALGORITHM_PLANAR;
         best = planar;

@@ -1,5 +1,5 @@
 /* conv_direct.c: implicit GEMM. No column matrix: a block of output pixels reads its input in place,
- * or from a padded channels-last strip that is gathered for it and stays in cache.
+ * or from a padded strip, channels last or planes as x is, that is gathered for it and stays in cache.
  *
  *   for each (image, group, block of output rows and columns):      shared out over threads
  *       gather the block's input rows into the strip               (unless x is read in place)
@@ -24,8 +24,8 @@ struct direct_plan {
     int in_place;      /* x is channels last and needs no padding */
     int planar_output; /* channels of y are not contiguous: transpose from scratch */
     struct fc_blocks blocks;
-    int64_t block[2];                 /* output rows and columns of the largest block */
-    int64_t pixel_stride, row_stride; /* of what gemm reads, in elements */
+    int64_t block[2]; /* output rows and columns of the largest block */
+    int64_t channel_stride, pixel_stride, row_stride; /* of what gemm reads, in elements */
     struct fc_strip strip;
     int64_t scratch_pixels, scratch_chunk; /* byte offsets in scratch: pixel table, output chunk */
     double lo, hi;
@@ -74,7 +74,7 @@ static void run_pixels(const struct direct_plan *plan, const struct fc_run *run,
     char *y = fc_at(run, &d->y) + fc_offset(&d->y, b->n, filter, b->first[0] + first / b->size[1],
                                             b->first[1] + first % b->size[1]);
     int64_t width = panel->vectors * plan->packing.lanes;
-    int64_t row_runs = plan->runs / d->weight.size[2];
+    int64_t row_runs = plan->runs / fc_max(d->weight.size[2], 1); /* no rows: no runs */
     int64_t row_weights = row_runs * plan->run_length * width;
     const char *packed = fc_at(run, &d->weight);
     struct fc_gemm_args gemm = {
@@ -183,50 +183,67 @@ static void plan_blocks(struct direct_plan *plan) {
     }
 }
 
-/* Taps side by side in memory are one run: with dense pixels, the S*C elements of a filter row. */
+/* Taps side by side in memory are one run: with dense pixels the S*C elements of a filter row, with
+ * planes the S elements of a channel's. */
 static void plan_runs(struct direct_plan *plan) {
     const fc_conv2d_desc *d = &plan->desc;
     int64_t rows = d->weight.size[2], columns = d->weight.size[3], c = plan->packing.channels;
-    int merge = d->dilation[1] == 1 && plan->pixel_stride == c;
-    int64_t row_runs = merge ? 1 : columns;
-    plan->runs = rows * row_runs;
-    plan->run_length = merge ? columns * c : c;
-    for (int64_t t = 0; t < plan->runs; t++)
-        plan->run[t] = t / row_runs * d->dilation[0] * plan->row_stride +
-                       t % row_runs * d->dilation[1] * plan->pixel_stride;
+    int64_t step = d->dilation[1] * plan->pixel_stride;
+    int64_t channels = plan->packing.plane_columns ? fc_max(c, 1) : 1; /* with runs of their own */
+    int merge = step == c / channels;
+    int64_t per_row = merge ? channels : channels * columns;
+    plan->runs = rows * per_row;
+    plan->run_length = (merge ? columns : 1) * c / channels;
+    for (int64_t t = 0; t < plan->runs; t++) {
+        int64_t r = t / per_row, in_row = t % per_row, taps = per_row / channels;
+        plan->run[t] = r * d->dilation[0] * plan->row_stride +
+                       in_row / taps * plan->channel_stride + in_row % taps * step;
+    }
 }
 
-static int reads_in_place(const fc_conv2d_desc *d) {
+static int reads_in_place(const fc_conv2d_desc *d, int planes) {
     const fc_tensor *x = &d->x;
-    return (x->stride[1] == 1 || d->weight.size[1] == 1) && d->pad[0] == 0 && d->pad[1] == 0 &&
+    /* planes a multiple of 2 KiB apart all fall into the same few sets of the caches */
+    int near =
+        planes ? x->stride[1] * fc_dtype_bytes((fc_dtype)x->dtype) % 2048 != 0 : x->stride[1] == 1;
+    return (near || d->weight.size[1] == 1) && d->pad[0] == 0 && d->pad[1] == 0 &&
            fc_extent(d, 0, d->y.size[2]) <= x->size[2] &&
            fc_extent(d, 1, d->y.size[3]) <= x->size[3];
 }
 
+/* Where gemm reads: a strip for the largest block, or x itself. */
+static void plan_input(struct direct_plan *plan) {
+    const fc_conv2d_desc *d = &plan->desc;
+    int planes = plan->packing.plane_columns > 0;
+    (planes ? fc_strip_plan_planes : fc_strip_plan)(
+        &plan->strip, plan->kernels, plan->packing.channels, fc_extent(d, 0, plan->block[0]),
+        fc_extent(d, 1, plan->block[1]), plan->bytes);
+    plan->channel_stride = plan->in_place ? d->x.stride[1] : plan->strip.channel_stride;
+    plan->pixel_stride = plan->in_place ? d->x.stride[3] : plan->strip.pixel_stride;
+    plan->row_stride = plan->in_place ? d->x.stride[2] : plan->strip.row_stride;
+}
+
 fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *desc,
                              const struct fc_packing *packing) {
-    size_t taps = (size_t)(desc->weight.size[2] * desc->weight.size[3]);
+    int64_t taps = desc->weight.size[2] * desc->weight.size[3];
+    if (packing->plane_columns) taps = fc_max(taps, packing->depth);
     int64_t bytes = fc_dtype_bytes((fc_dtype)desc->x.dtype);
     if (fc_strip_bytes(desc, 1, packing->channels * bytes) < 0) return FC_ERROR_OVERFLOW;
-    struct direct_plan *plan = malloc(sizeof *plan + taps * sizeof plan->run[0]);
+    struct direct_plan *plan = malloc(sizeof *plan + (size_t)taps * sizeof plan->run[0]);
     if (!plan) return FC_ERROR_MEMORY;
     *plan = (struct direct_plan){
         .kernels = program->kernels->set[desc->x.dtype],
         .desc = *desc,
         .packing = *packing,
         .bytes = bytes,
-        .in_place = reads_in_place(desc),
+        .in_place = reads_in_place(desc, packing->plane_columns > 0),
         .planar_output = desc->y.stride[1] != 1 && desc->y.size[1] != 1,
         .blocks = {.images = desc->x.size[0], .groups = desc->groups},
         .lo = fc_lower_bound(desc),
         .hi = fc_upper_bound(desc),
     };
     plan_blocks(plan);
-    fc_strip_plan(&plan->strip, plan->kernels, packing->channels,
-                  fc_extent(desc, 0, plan->block[0]), fc_extent(desc, 1, plan->block[1]),
-                  plan->bytes);
-    plan->pixel_stride = plan->in_place ? desc->x.stride[3] : plan->strip.pixel_stride;
-    plan->row_stride = plan->in_place ? desc->x.stride[2] : plan->strip.row_stride;
+    plan_input(plan);
     plan_runs(plan);
     int64_t strip = plan->in_place ? 0 : plan->strip.total_bytes;
     int64_t pixels = plan->block[0] * plan->block[1];

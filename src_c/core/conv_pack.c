@@ -18,6 +18,7 @@ void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
         .lanes = planar ? 1 : kernels->lanes,
         .widest = widest,
         .channel_major = algorithm == FC_ALGORITHM_IM2COL || planar,
+        .plane_columns = algorithm == FC_ALGORITHM_PLANES ? w->size[3] : 0,
         .winograd = winograd,
         .rows = rows,
     };
@@ -57,6 +58,8 @@ struct pack_plan {
 
 /* Rows of a panel for tap t, channel c. */
 static int64_t row_of(const struct fc_packing *p, int64_t t, int64_t c) {
+    int64_t columns = p->plane_columns;
+    if (columns) return (t / columns * p->channels + c) * columns + t % columns;
     return p->channel_major ? c * p->taps + t : t * p->channels + c;
 }
 
