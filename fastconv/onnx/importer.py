@@ -55,6 +55,18 @@ def operators_are_registered() -> None:
     from . import operators  # noqa: F401
 
 
+#: Python's types for ONNX's types of attributes: of the value, and of what a list holds.
+TYPES: dict[str, tuple[type, type]] = {
+    "INT": (int, int),
+    "FLOAT": (float, float),
+    "STRING": (str, str),
+    "TENSOR": (np.ndarray, np.ndarray),
+    "INTS": (list, int),
+    "FLOATS": (list, float),
+    "STRINGS": (list, str),
+}
+
+
 class Importer:
     """A graph in the making; functions of operators call `add`."""
 
@@ -185,9 +197,31 @@ def _call(importer: Importer, node: OnnxNode, names: dict[str, str]) -> tuple[st
     missing = [name for name in wanted if name not in node.attributes]
     if missing:
         raise ModelFormatError(f"{node.label} lacks attribute {', '.join(missing)}")
+    _check_types(node)
     results = function(importer, *given, **node.attributes)
     results = results if isinstance(results, tuple) else (results,)
     extra = [name for name in node.outputs[len(results) :] if name]
     if extra:
         raise Unsupported(f"output {extra[0]!r}")
     return results
+
+
+def _check_types(node: OnnxNode) -> None:
+    """Hold each attribute against the type that ONNX declares for it."""
+    try:
+        schema = onnx.defs.get_schema(node.op, node.opset, node.domain)
+    except onnx.defs.SchemaError:
+        return  # of another domain
+    for name, value in node.attributes.items():
+        if name not in schema.attributes:
+            continue
+        declared = str(schema.attributes[name].type).rpartition(".")[2]
+        if declared not in TYPES:
+            continue
+        kind, element = TYPES[declared]
+        elements = value if kind is list and isinstance(value, list) else [value]
+        right = isinstance(value, kind) and all(isinstance(e, element) for e in elements)
+        if not right:
+            raise ModelFormatError(
+                f"{node.label}: attribute {name} is to be of type {declared}, got {value!r:.40}"
+            )

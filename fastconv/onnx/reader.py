@@ -113,7 +113,7 @@ def _model(proto: onnx.ModelProto) -> OnnxModel:
                 raise ModelFormatError(f"{node.label} writes {name!r}, which exists already")
             defined.add(name)
     for port in model.outputs:
-        if port.name not in defined:
+        if not port.name or port.name not in defined:
             raise ModelFormatError(f"output {port.name!r} is written by nothing")
     return model
 
@@ -192,6 +192,14 @@ def _attribute(attribute: AttributeProto) -> Any:
     return attribute  # graphs, sparse tensors, types: no operator here takes them
 
 
+def _check_names(proto: NodeProto) -> None:
+    """Protocol buffers hand out as bytes what is no UTF-8."""
+    names = (proto.op_type, proto.domain, proto.name, *proto.input, *proto.output)
+    for name in (*names, *(attribute.name for attribute in proto.attribute)):
+        if not isinstance(name, str):
+            raise ModelFormatError(f"a node has a name that is no UTF-8 text: {name!r}")
+
+
 def _expand(
     protos: Sequence[NodeProto],
     opsets: Mapping[str, int],
@@ -206,6 +214,7 @@ def _expand(
         raise ModelFormatError(f"functions call each other more than {DEEPEST} deep")
     nodes: list[OnnxNode] = []
     for number, proto in enumerate(protos):
+        _check_names(proto)
         inputs = [names.get(name, name) for name in proto.input]
         for name in proto.output:
             if prefix and name and name not in names:
