@@ -52,8 +52,8 @@ def test_one_layer_from_many_threads() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 16, 19, 19)).astype(np.float32)
     for _ in range(20):
-        layer = nn.Conv2d(16, 40, 3, padding=1, rng=rng)
-        expected = conv2d(x, layer.weight, layer.bias, padding=1).tobytes()
+        layer = nn.Conv2d(16, 40, 3, padding=1, algorithm="direct", rng=rng)
+        expected = conv2d(x, layer.weight, layer.bias, padding=1, algorithm="direct").tobytes()
         barrier = threading.Barrier(CALLERS)
 
         def caller(number: int, layer: nn.Conv2d = layer, start: Any = barrier) -> bytes:
@@ -68,7 +68,7 @@ def test_one_layer_from_many_threads() -> None:
 def test_weights_replaced_while_others_run() -> None:
     """Every answer belongs to one of the weights, never to a mixture."""
     x = np.ones((1, 8, 15, 15), np.float32)
-    layer = nn.Conv2d(8, 32, 3, bias=False, rng=np.random.default_rng(0))
+    layer = nn.Conv2d(8, 32, 3, bias=False, algorithm="direct", rng=np.random.default_rng(0))
     weights = [np.full((32, 8, 3, 3), value, np.float32) for value in (1, 2, 3)]
     layer.weight = weights[0]
     right = {float(72 * value) for value in (1, 2, 3)}
