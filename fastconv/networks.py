@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import ModelFormatError
+from .errors import ModelFormatError, ShapeError
 
 if TYPE_CHECKING:
     from .graph import Model
@@ -69,7 +69,11 @@ def load(source: Any, *, without: Sequence[str] = ()) -> Model:
             raise ModelFormatError(f"{name!r} is broken: {error!r}") from None
     from .onnx import read_graph
 
-    return Model(read_graph(source if name is None else name), without)
+    graph = read_graph(source if name is None else name)
+    try:
+        return Model(graph, without)
+    except ShapeError as error:
+        raise ModelFormatError(f"shapes that the file declares do not fit: {error}") from None
 
 
 def compile_layers(layers: Module, input_shape: Sequence[int], dtype: str = "float32") -> Model:
