@@ -9,6 +9,7 @@ import numpy as np
 from . import _native, shapes
 from ._views import (
     DATA_FORMATS,
+    FLOAT32,
     Key,
     View,
     check_choice,
@@ -180,17 +181,41 @@ def conv2d(
     )
 
 
+def _unpacked_linear(
+    x_key: Key, w_key: Key, bias: View | None, y_key: Key, activation: str | None
+) -> ConvPlan:
+    run = _native.Program()
+    x, weight, y = (View(k, (*k[1], 1, 1), (*k[2], 0, 0)) for k in (x_key, w_key, y_key))  # type: ignore[arg-type]
+    x_at, w_at = x.at(run.input(x_key)), weight.at(run.input(w_key))
+    b_at = bias and bias.at(run.input(bias.key))
+    y_at = y.at(run.output(y_key))
+    run.add_linear(x_at, w_at, b_at, y_at, activation=ACTIVATIONS[activation], alpha=ALPHA)
+    return ConvPlan(run, None, (), 0)
+
+
 @plan_cache
 def linear(
     x_key: Key, w_key: Key, b_key: Key | None, out: Key | None, activation: str | None, packed: bool
 ) -> ConvPlan:
-    """A 1x1 convolution over rows: x (rows, in), weight (out, in), y (rows, out)."""
+    """A linear layer: x (rows, in), weight (out, in), y (rows, out).
+
+    With weights packed before, or where rows are not contiguous, a 1x1 convolution over rows; else
+    weights are read as they lie, whatever the number of rows: bits must not depend on it.
+    """
     check_choice(activation, "activation", tuple(ACTIVATIONS))
     (rows, features), (row_stride, feature_stride) = x_key[1:]
     x = View(x_key, (1, features, 1, rows), (0, feature_stride, 0, row_stride))
     (outputs, _), (output_stride, input_stride) = w_key[1:]
     weight = View(w_key, (outputs, features, 1, 1), (output_stride, input_stride, 0, 0))
     y_key = output_key(x_key[0], (rows, outputs), out)
+    item = 4 if x_key[0] == FLOAT32 else 8
+    steps = (
+        (features, feature_stride),
+        (features, input_stride),
+        (outputs, y_key[2][1]),
+    )
+    if not packed and all(size <= 1 or step == item for size, step in steps):
+        return _unpacked_linear(x_key, w_key, bias_view(b_key, outputs, x_key), y_key, activation)
     y = View(y_key, (1, outputs, 1, rows), (0, y_key[2][1], 0, y_key[2][0]))
     return _conv_plan(
         x,

@@ -86,6 +86,16 @@ class Program(Steps):
         algorithm: int = ...,
         packed: bool = ...,
     ) -> None: ...
+    def add_linear(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        y: Tensor,
+        *,
+        activation: int = ...,
+        alpha: float = ...,
+    ) -> None: ...
     def add_conv2d_pack(
         self, weight: Tensor, bias: Tensor | None, slot: int, *, groups: int, algorithm: int
     ) -> None: ...

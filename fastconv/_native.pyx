@@ -186,6 +186,18 @@ cdef class Program(Steps):
                          algorithm, packed)
         check(fc_program_add_conv2d(self.program, &d))
 
+    def add_linear(self, x, weight, bias, y, *, activation=0, alpha=0.0):
+        """Append rows times weights as they lie (fc_linear_desc in fastconv.h)."""
+        cdef fc_linear_desc d
+        memset(&d, 0, sizeof(d))
+        self.tensor(x, &d.x)
+        self.tensor(weight, &d.weight)
+        self.tensor(bias, &d.bias)
+        self.tensor(y, &d.y)
+        d.activation = activation
+        d.alpha = alpha
+        check(fc_program_add_linear(self.program, &d))
+
     def add_conv2d_pack(self, weight, bias, int slot, *, groups, algorithm):
         """Append the packing of a convolution's weight and bias into a slot."""
         cdef fc_conv2d_desc d

@@ -45,6 +45,14 @@ cdef extern from "fastconv.h" nogil:
         int64_t before[5]
         int32_t mode
         double value
+    ctypedef struct fc_linear_desc:
+        fc_tensor x
+        fc_tensor weight
+        fc_tensor bias
+        fc_tensor y
+        int32_t activation
+        double alpha
+
     ctypedef struct fc_pool2d_desc:
         fc_tensor x, y, indices
         int64_t kernel[2]
@@ -112,6 +120,7 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_program_create(fc_program **program)
     void fc_program_destroy(fc_program *program)
     fc_status fc_program_add_conv2d(fc_program *program, const fc_conv2d_desc *desc)
+    fc_status fc_program_add_linear(fc_program *program, const fc_linear_desc *desc)
     fc_status fc_program_add_conv2d_pack(fc_program *program, const fc_conv2d_desc *desc,
                                          int32_t slot, int64_t offset_bytes)
     fc_status fc_conv2d_packing(const fc_program *program, const fc_conv2d_desc *desc,

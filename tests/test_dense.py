@@ -30,8 +30,8 @@ def test_linear_on_whole_numbers_is_exact(lead: Any, dtype: str, isa: str) -> No
         )
 
 
-@pytest.mark.parametrize("rows", [1, 2, 5, 16, 33])
-@pytest.mark.parametrize(("inputs", "outputs"), [(400, 10), (1, 7), (513, 129), (2048, 3)])
+@pytest.mark.parametrize("rows", [1, 2, 5, 16, 65])
+@pytest.mark.parametrize(("inputs", "outputs"), [(400, 10), (1, 7), (513, 129), (2055, 3)])
 def test_linear_rounding(rows: int, inputs: int, outputs: int, dtype: str, isa: str) -> None:
     rng = np.random.default_rng(rows)
     x = rng.standard_normal((rows, inputs)).astype(dtype)
@@ -52,12 +52,13 @@ def test_linear_with_activation(activation: str, dtype: str, isa: str) -> None:
 
 def test_linear_sums_one_row_as_it_sums_many(dtype: str, isa: str) -> None:
     rng = np.random.default_rng(0)
-    w = rng.standard_normal((131, 257)).astype(dtype)
-    x = rng.standard_normal((37, 257)).astype(dtype)
-    many = linear(x, w)
-    for start, stop in ((0, 1), (36, 37), (5, 7), (3, 20), (17, 36)):
-        assert linear(x[start:stop], w).tobytes() == many[start:stop].tobytes()
-    assert linear(x[4], w).tobytes() == many[4].tobytes()
+    w = rng.standard_normal((131, 1291)).astype(dtype)
+    x = rng.standard_normal((133, 1291)).astype(dtype)
+    for weight in (w, np.asfortranarray(w)):  # read as they lie, and packed
+        many = linear(x, weight)
+        for start, stop in ((0, 1), (132, 133), (5, 7), (3, 20), (17, 36), (60, 129)):
+            assert linear(x[start:stop], weight).tobytes() == many[start:stop].tobytes()
+        assert linear(x[4], weight).tobytes() == many[4].tobytes()
 
 
 def test_linear_without_features(dtype: str) -> None:

@@ -294,6 +294,17 @@ typedef struct fc_extreme_desc {
     int32_t smallest, last; /* last: the last among equals, not the first */
 } fc_extreme_desc;
 
+/* y[i][k] = act(bias[k] + sum over c of x[i][c] * weight[k][c]), weights read as they lie: for a single
+ * use of them. (Packed weights: a convolution.) x (n, c, 1, 1), weight (k, c, 1, 1), bias (k) and y
+ * (n, k, 1, 1) contiguous along axis 1; the order of a sum depends on c alone. */
+typedef struct fc_linear_desc {
+    fc_tensor x, weight;
+    fc_tensor bias; /* slot FC_NO_SLOT: none */
+    fc_tensor y;
+    int32_t activation; /* fc_activation */
+    double alpha;
+} fc_linear_desc;
+
 /* ---- instruction sets ---- */
 
 /* Names of the instruction sets compiled in, best first; NULL past the end. */
@@ -344,6 +355,7 @@ fc_status fc_program_add_conv3d_pack(fc_program *program, const fc_conv3d_desc *
 fc_status fc_conv3d_packing(const fc_program *program, const fc_conv3d_desc *desc,
                             int32_t *algorithm, int64_t *packed_bytes);
 fc_status fc_program_add_pad(fc_program *program, const fc_pad_desc *desc);
+fc_status fc_program_add_linear(fc_program *program, const fc_linear_desc *desc);
 fc_status fc_program_add_pool2d(fc_program *program, const fc_pool2d_desc *desc);
 fc_status fc_program_add_unfold(fc_program *program, const fc_columns_desc *desc);
 fc_status fc_program_add_fold(fc_program *program, const fc_columns_desc *desc);

@@ -33,6 +33,7 @@
 #include "kernels/copy2d.tmpl.h"
 #include "kernels/depthwise.tmpl.h"
 #include "kernels/dot.tmpl.h"
+#include "kernels/dots.tmpl.h"
 #include "kernels/gemm.tmpl.h"
 #include "kernels/planar.tmpl.h"
 #include "kernels/pool.tmpl.h"

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/pool_kernels.h"
+
 #include "kernels/winograd_tiles.h"
 
 #define FC_MAX_TILE_VECTORS 4
@@ -223,69 +225,6 @@ struct fc_copy2d_args {
 };
 typedef void (*fc_copy2d_fn)(const struct fc_copy2d_args *args);
 
-enum fc_reduce_op { FC_REDUCE_MAX = 0, FC_REDUCE_SUM = 1 };
-
-/* pool_planes, pool_last: one output row after the other of a 2-D pool, planar and channels last.
- * formula:   y[k*y_plane + p*y_row + q*y_pixel] = op over r < kernel[0], s < kernel[1] of
- *            x[k*x_plane + (p*stride[0] + r*dilation[0] - pad[0])*x_row
- *                        + (q*stride[1] + s*dilation[1] - pad[1])*x_pixel],
- *            k < planes, first <= p < last, q < columns; taps outside height x width do not count (none
- *            at all: neutral); a sum is divided by row_divisor[p] * column_divisor[q]; max: NaN wins
- * layout:    pool_planes: x_pixel = y_pixel = 1; pool_last: x_plane = y_plane = 1
- * alignment: none needed
- * overrun:   none
- * edges:     pool_planes: kernel[1] 2 or 3, stride[1] 1 or 2, dilation[1] 1, pad[1] 0 or 1, width >= 1;
- *            the order of an output's sum depends on kernel and place in the image alone.
- *
- * pool_whole: windows that cover the image.
- * formula:   y[k*y_plane] = op over i < height*width of x[k*x_plane + i], k < planes, divided as above
- * layout:    planes contiguous; kernel, stride, dilation, pad, first, last and columns are not read
- * alignment: none needed
- * overrun:   none
- * edges:     the order of a sum depends on height*width alone. */
-struct fc_pool_args {
-    enum fc_reduce_op op;
-    double neutral; /* -infinity or 0 */
-    const void *x;
-    ptrdiff_t x_plane, x_row, x_pixel;
-    ptrdiff_t height, width;
-    void *y;
-    ptrdiff_t y_plane, y_row, y_pixel;
-    ptrdiff_t planes, first, last, columns;
-    ptrdiff_t kernel[2], stride[2], dilation[2], pad[2];
-    const void *row_divisor, *column_divisor; /* sums only */
-};
-typedef void (*fc_pool_fn)(const struct fc_pool_args *args);
-
-/* combine: the step of pooling in separable form, for windows of any size.
- * formula:   y[i] = a[i] op b[i], i < count (max: NaN wins)
- * layout:    contiguous
- * alignment: none needed
- * overrun:   none
- * edges:     y may be a, and b may lie any distance ahead of it. */
-typedef void (*fc_combine_fn)(enum fc_reduce_op op, const void *a, const void *b, void *y,
-                              ptrdiff_t count);
-
-/* argmax: the maxima of windows and where they are.
- * formula:   y[l] = max over t < taps of x[l*x_step + tap[t]], index[l] = base + l*base_step + place[t]
- *            of the first t among equals, or the last NaN's, l < lanes
- * layout:    y and index contiguous
- * alignment: none needed
- * overrun:   none
- * edges:     taps >= 1 and below 2^31. */
-struct fc_argmax_args {
-    const void *x;
-    ptrdiff_t x_step;
-    const ptrdiff_t *tap;
-    const int64_t *place;
-    ptrdiff_t taps;
-    void *y;
-    int64_t *index;
-    int64_t base, base_step;
-    ptrdiff_t lanes;
-};
-typedef void (*fc_argmax_fn)(const struct fc_argmax_args *args);
-
 /* add2d: fold's accumulation.
  * formula:   dst[i*dst_i + j*dst_j] += src[i*src_i + j*src_j], i < rows, j < columns
  * layout:    any strides; fast where both are contiguous in j; dst elements all distinct
@@ -293,15 +232,6 @@ typedef void (*fc_argmax_fn)(const struct fc_argmax_args *args);
  * overrun:   none
  * edges:     tails of rows in scalars. */
 typedef void (*fc_add2d_fn)(const struct fc_copy2d_args *args);
-
-/* divide: average pooling's last act, in place.
- * formula:   y[i] = y[i] / (divisor[i * step] * factor), i < count
- * layout:    y contiguous; step is 1 (a divisor each) or 0 (one for all)
- * alignment: none needed
- * overrun:   none
- * edges:     tails in scalars. */
-typedef void (*fc_divide_fn)(void *y, const void *divisor, ptrdiff_t step, double factor,
-                             ptrdiff_t count);
 
 /* activate: element-wise functions.
  * formula:   y[i] = act(x[i]), i < count; kind is an fc_activation, alpha its parameter
@@ -344,6 +274,26 @@ typedef void (*fc_response_fn)(const struct fc_response_args *args);
  * overrun:   none
  * edges:     tails are masked; the order of the sum depends on count alone. */
 typedef void (*fc_dot_fn)(const void *a, const void *b, ptrdiff_t count, const void *bias, void *y);
+
+/* dots: rows times filters, both as they lie.
+ * formula:   y[i*ldy + k] = min(hi, max(lo, start[i*lds + k] + sum over j < count of x[i*ldx + j] * w[k*ldw + j])),
+ *            i < rows, k < filters
+ * layout:    rows of x and w contiguous
+ * alignment: none needed
+ * overrun:   none
+ * edges:     start may be y; the order of a sum depends on count alone; NaN passes through lo and hi. */
+#define FC_DOTS_FILTERS 4 /* of a tile: fewer cost as much */
+struct fc_dots_args {
+    const void *x, *w;
+    ptrdiff_t ldx, ldw;
+    ptrdiff_t count, rows, filters;
+    const void *start;
+    ptrdiff_t lds;
+    void *y;
+    ptrdiff_t ldy;
+    double lo, hi;
+};
+typedef void (*fc_dots_fn)(const struct fc_dots_args *args);
 
 /* binary: functions of two operands, row by row.
  * formula:   y[r*y_row + i] = a[r*a_row + i*a_step] op b[r*b_row + i*b_step], r < rows, i < count;
@@ -438,6 +388,7 @@ struct fc_kernel_set {
     fc_softmax_fn softmax;
     fc_response_fn response;
     fc_dot_fn dot;
+    fc_dots_fn dots;
     fc_binary_fn binary;
     fc_compare_fn compare;
     fc_choose_fn choose;

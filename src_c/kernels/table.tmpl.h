@@ -25,6 +25,7 @@ static const struct fc_kernel_set FC_NAME(set) = {
     .softmax = FC_NAME(softmax),
     .response = FC_NAME(response),
     .dot = FC_NAME(dot),
+    .dots = FC_NAME(dots),
     .binary = FC_NAME(binary),
     .compare = FC_NAME(compare),
     .choose = FC_NAME(choose),
