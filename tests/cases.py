@@ -307,7 +307,12 @@ def _pools() -> tuple[PoolCase, ...]:
     widths = [
         PoolCase(f"width-{q}-{kernel[0]}x{kernel[1]}-s{s}", (1, 3, 6, q), kernel, (s, s), pad)
         for q in PIXELS
-        for kernel, s, pad in (((2, 2), 2, (0, 0)), ((3, 3), 2, (1, 1)), ((3, 3), 1, (1, 1)))
+        for kernel, s, pad in (
+            ((2, 2), 2, (0, 0)),
+            ((3, 3), 2, (1, 1)),
+            ((3, 3), 1, (1, 1)),
+            ((5, 5), 1, (2, 2)),
+        )
         if q + 2 * pad[1] >= kernel[1]
     ]
     depths = [PoolCase(f"depth-{c}", (1, c, 7, 8), (3, 3), (2, 2), (1, 1)) for c in CHANNELS]

@@ -1,6 +1,6 @@
 /* pool.c: pooling's planner, and the ways of running that need no strip.
  *
- * In registers: windows of two and three columns, whole images, and channels last. Other windows go
+ * In registers: windows of two, three and five columns, whole images, and channels last. Other windows go
  * through a strip of padded rows (pool_separable.c), what remains through plain loops (pool_scalar.c).
  */
 #include <math.h>
@@ -196,9 +196,11 @@ static fc_pool_fn in_registers(const struct fc_pool_plan *plan) {
                                                                           : NULL;
     }
     if (covers_planes(d)) return plan->kernels->pool_whole;
-    int fits = x->stride[3] == 1 && contiguous(y, 3) && d->kernel[0] <= FC_POOL_ROWS &&
-               (d->kernel[1] == 2 || d->kernel[1] == 3) && d->stride[1] <= 2 &&
-               d->dilation[1] == 1 && d->pad[1] <= 1 && x->size[3] > 0;
+    int64_t s = d->kernel[1], stride = d->stride[1];
+    int window =
+        ((s == 2 || s == 3) && stride <= 2) || (s == 5 && stride == 1 && plan->kernels->lanes >= 4);
+    int fits = window && x->stride[3] == 1 && contiguous(y, 3) && d->kernel[0] <= FC_POOL_ROWS &&
+               d->dilation[1] == 1 && d->pad[1] <= s / 2 && x->size[3] > 0;
     return fits ? plan->kernels->pool_planes : NULL;
 }
 

@@ -47,8 +47,11 @@ FC_INLINE V FC_NAME(vertical)(const enum fc_reduce_op op, const int taps, const 
     V b = FC_NAME(load_part)(whole, p + step, lanes, rest);
     if (count == 2) return V_(reduce)(op, a, b);
     a = V_(reduce3)(op, a, b, FC_NAME(load_part)(whole, p + 2 * step, lanes, rest));
-    for (ptrdiff_t t = 3; t < count; t++)
-        a = V_(reduce)(op, a, FC_NAME(load_part)(whole, p + t * step, lanes, rest));
+    ptrdiff_t t = 3;
+    for (; t + 1 < count; t += 2)
+        a = V_(reduce3)(op, a, FC_NAME(load_part)(whole, p + t * step, lanes, rest),
+                        FC_NAME(load_part)(whole, p + (t + 1) * step, lanes, rest));
+    if (t < count) a = V_(reduce)(op, a, FC_NAME(load_part)(whole, p + t * step, lanes, rest));
     return a;
 }
 
@@ -65,8 +68,12 @@ FC_INLINE void FC_NAME(block_rows)(const enum fc_reduce_op op, const int taps, c
             high = FC_NAME(vertical)(op, taps, whole, &r, r.x + VL, high_lanes, rest);
         if (stride == 1) {
             V next = V_(shift)(low, high, 1);
-            out = window == 2 ? V_(reduce)(op, low, next)
-                              : V_(reduce3)(op, low, next, V_(shift)(low, high, 2));
+            if (window == 2)
+                out = V_(reduce)(op, low, next);
+            else
+                out = V_(reduce3)(op, low, next, V_(shift)(low, high, 2));
+            if (window == 5)
+                out = V_(reduce3)(op, out, V_(shift)(low, high, 3), V_(shift)(low, high, 4));
         } else {
             V even = V_(even)(low, high), odd = V_(odd)(low, high);
             out = window == 2 ? V_(reduce)(op, even, odd)
@@ -167,10 +174,12 @@ static void FC_NAME(pool_planes)(const struct fc_pool_args *a) {
     FC_POOL_CASE(FC_REDUCE_MAX, 2, 2);
     FC_POOL_CASE(FC_REDUCE_MAX, 3, 1);
     FC_POOL_CASE(FC_REDUCE_MAX, 3, 2);
+    FC_POOL_CASE(FC_REDUCE_MAX, 5, 1);
     FC_POOL_CASE(FC_REDUCE_SUM, 2, 1);
     FC_POOL_CASE(FC_REDUCE_SUM, 2, 2);
     FC_POOL_CASE(FC_REDUCE_SUM, 3, 1);
     FC_POOL_CASE(FC_REDUCE_SUM, 3, 2);
+    FC_POOL_CASE(FC_REDUCE_SUM, 5, 1);
 }
 #undef FC_POOL_CASE
 #undef FC_POOL_PAIR
