@@ -300,12 +300,16 @@ double fc_depthwise_cycles(const fc_conv2d_desc *d, const struct fc_kernel_set *
 /* As many rows at a time as keep strip and output in the second-level cache. */
 static int64_t plan_rows(const struct depthwise_plan *plan) {
     const fc_conv2d_desc *d = &plan->desc;
-    int64_t rows = d->y.size[2], pixel = plan->lanes * plan->bytes, row = 0;
-    if (plan->gathers) row += d->stride[0] * plan->columns * pixel;
+    int64_t rows = d->y.size[2], pixel = plan->lanes * plan->bytes, row = 0, halo = 0;
+    if (plan->gathers) {
+        int64_t line = fc_product(plan->columns, pixel);
+        halo = fc_product(fc_extent(d, 0, 1), line);
+        row = fc_product(d->stride[0], line);
+        if (halo < 0 || row < 0) return 1;
+    }
     if (plan->scatters) row += d->y.size[3] * pixel;
     if (row == 0 && d->activation > FC_RELU6 && !plan->planar)
         row = d->y.size[1] * d->y.size[3] * plan->bytes;
-    int64_t halo = plan->gathers ? fc_extent(d, 0, 1) * plan->columns * pixel : 0;
     return row == 0 ? rows : fc_max(1, fc_min(rows, (fc_l2_bytes() / 2 - halo) / row));
 }
 
