@@ -75,15 +75,15 @@ static double channels_last_cycles(const fc_conv2d_desc *d, const struct shape *
     return cycles;
 }
 
-/* Vectors along the pixels lose what padded rows are wider than the output: vectors an output pixel, times
- * lanes, where rows hold so many output rows each. */
-static double planar_width(const fc_conv2d_desc *d, const struct shape *s, int64_t tile) {
+/* Vectors along tile rows lose what padded rows are wider than the output, and what the last tiles stick
+ * out: vectors an output pixel, times lanes. */
+static double tile_row_width(const fc_conv2d_desc *d, const struct shape *s) {
     double reach = (double)((d->weight.size[3] - 1) * d->dilation[1] / d->stride[1]);
-    double q = (double)d->y.size[3], rows = (double)fc_ceil_div(d->y.size[2], tile);
+    double q = (double)d->y.size[3], rows = (double)fc_ceil_div(d->y.size[2], FC_TILE);
     double vectors = d->y.size[3] % (int64_t)s->lanes == 0 && d->y.stride[3] == 1
                          ? rows * q / s->lanes
                          : ((rows - 1) * (q + reach) + q) / s->lanes + 0.5;
-    return vectors * s->lanes * (double)tile / ((double)d->y.size[2] * q);
+    return vectors * s->lanes * FC_TILE / ((double)d->y.size[2] * q);
 }
 
 /* Moving one element from or to planes where its neighbours are n elements apart: the wider pixels
@@ -145,7 +145,7 @@ static double winograd_rows_cycles(const fc_conv2d_desc *d, const struct shape *
                                    const struct fc_kernel_set *kernels) {
     double products = s->depth / 3 * 6 * (kernels->rows_filters > 1 ? 1.2 : 2.4);
     double row = s->filters * (products + 20) + s->channels * fmin(40 + s->channels, 200);
-    double cycles = row / 4 / s->lanes * planar_width(d, s, 4);
+    double cycles = row / FC_TILE / s->lanes * tile_row_width(d, s);
     cycles += s->filters * 3 / s->lanes + 1;
     return cycles + planar_strides(d, s);
 }
