@@ -77,12 +77,13 @@ static double channels_last_cycles(const fc_conv2d_desc *d, const struct shape *
 
 /* Vectors along tile rows lose what padded rows are wider than the output, and what the last tiles stick
  * out: vectors an output pixel, times lanes. */
-static double tile_row_width(const fc_conv2d_desc *d, const struct shape *s) {
+static double tile_row_width(const fc_conv2d_desc *d, const struct shape *s,
+                             const struct fc_kernel_set *kernels) {
     double reach = (double)((d->weight.size[3] - 1) * d->dilation[1] / d->stride[1]);
     double q = (double)d->y.size[3], rows = (double)fc_ceil_div(d->y.size[2], FC_TILE);
-    double vectors = d->y.size[3] % (int64_t)s->lanes == 0 && d->y.stride[3] == 1
-                         ? rows * q / s->lanes
-                         : ((rows - 1) * (q + reach) + q) / s->lanes + 0.5;
+    int by_rows = fc_planar_by_rows(d, kernels, FC_TILE, (int64_t)rows, (int64_t)(q + reach));
+    double vectors =
+        by_rows ? rows * ceil(q / s->lanes) : ((rows - 1) * (q + reach) + q) / s->lanes + 0.5;
     return vectors * s->lanes * FC_TILE / ((double)d->y.size[2] * q);
 }
 
@@ -124,13 +125,15 @@ static double planar_gather(const fc_conv2d_desc *d, const struct shape *s) {
 static double planar_cycles(const fc_conv2d_desc *d, const struct shape *s,
                             const struct fc_kernel_set *kernels) {
     int64_t lanes = kernels->lanes, q = d->y.size[3];
-    int by_rows = d->y.stride[3] == 1 && q % lanes == 0;
     int64_t columns = fc_max(d->weight.size[3], 1);
     int64_t pitch = fc_max(1, q) + (columns - 1) * d->dilation[1] / d->stride[1];
     int64_t rows = fc_max(1, fc_min(d->y.size[2], FC_PLANAR_CHUNK / pitch));
-    int64_t count = by_rows ? rows * q : (rows - 1) * pitch + q;
-    double pixels = (double)(rows * q), vectors = (double)fc_ceil_div(count, lanes);
-    double tiles = (double)(fc_ceil_div(count / lanes, kernels->tile_vectors) + !!(count % lanes));
+    int by_rows = fc_planar_by_rows(d, kernels, 1, rows, pitch);
+    int64_t runs = by_rows ? rows : 1, count = (rows - runs) * pitch + q;
+    int64_t full = runs * (count / lanes), tails = count % lanes ? runs : 0;
+    double pixels = (double)(rows * q), vectors = (double)(full + tails);
+    double tiles = (double)(fc_ceil_div(full, kernels->tile_vectors) +
+                            fc_ceil_div(tails, kernels->tile_vectors));
     double panels = ceil(s->filters / FC_PLANAR_FILTERS);
     double loads = by_rows ? 0.5 : 2; /* a tap of a tile, aligned or not */
     double cycles = s->depth * (s->filters * vectors + loads * panels * tiles) + 8 * panels * tiles;
@@ -145,7 +148,7 @@ static double winograd_rows_cycles(const fc_conv2d_desc *d, const struct shape *
                                    const struct fc_kernel_set *kernels) {
     double products = s->depth / 3 * 6 * (kernels->rows_filters > 1 ? 1.2 : 2.4);
     double row = s->filters * (products + 20) + s->channels * fmin(40 + s->channels, 200);
-    double cycles = row / FC_TILE / s->lanes * tile_row_width(d, s);
+    double cycles = row / FC_TILE / s->lanes * tile_row_width(d, s, kernels);
     cycles += s->filters * 3 / s->lanes + 1;
     return cycles + planar_strides(d, s);
 }
@@ -201,7 +204,17 @@ static int along_filters(const fc_conv2d_desc *d) {
     return planes ? FC_ALGORITHM_PLANES : FC_ALGORITHM_CHANNELS_LAST;
 }
 
-int fc_choose_algorithm(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels, int packed) {
+/* Of strides, the choice sees which axis is innermost and no more: one image gives the same bits wherever it lies. */
+static fc_conv2d_desc without_strides(const fc_conv2d_desc *d) {
+    fc_conv2d_desc dense = *d;
+    if (d->x.stride[1] != 1) dense.x.stride[3] = 1;
+    if (d->y.stride[1] != 1) dense.y.stride[3] = 1;
+    return dense;
+}
+
+int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *kernels,
+                        int packed) {
+    const fc_conv2d_desc dense = without_strides(desc), *d = &dense;
     struct shape s = shape_of(d, kernels);
     double best, planar;
     if (d->algorithm == FC_ALGORITHM_WINOGRAD) {

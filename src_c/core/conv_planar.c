@@ -3,8 +3,8 @@
  *
  * Rows of a block are one long row: a padded strip's rows follow each other at one pitch, so that
  * output (p, q) is element p*pitch + q of a single run, for every tap at a fixed offset; the few
- * elements between two rows are computed and dropped. Where whole vectors make up a row, vectors keep
- * to rows instead: nothing is dropped, and results go straight to y. Strides are split by phase: the
+ * elements between two rows are computed and dropped. Where vectors fill rows well enough, they keep to
+ * rows instead, the last of a row cut short: results go straight to y. Strides are split by phase: the
  * strip keeps input row h as row h / stride of phase h % stride, and each tap reads one phase at unit
  * stride. For Winograd the phases are the six transformed rows of a tile, and a row is a tile row: four
  * rows of output.
@@ -122,6 +122,7 @@ static void write_rows(const struct planar_plan *plan, const char *from, int64_t
 
 static void multiply(const struct planar_plan *plan, const struct fc_planar_args *planar,
                      int64_t rows) {
+    if (planar->vectors == 0) return;
     if (plan->tile == 1) {
         plan->kernels->planar(planar);
         return;
@@ -134,7 +135,7 @@ static void multiply(const struct planar_plan *plan, const struct fc_planar_args
         .x_at = planar->x_at,
         .y_at = planar->y_at,
         .vectors = planar->vectors,
-        .tail = planar->tail,
+        .lanes = planar->lanes,
         .w = planar->w,
         .bias = planar->bias,
         .filters = planar->filters,
@@ -158,15 +159,16 @@ static void run_rows(const struct planar_plan *plan, const struct fc_run *run,
     char *y = fc_at(run, &d->y) + fc_offset(&d->y, b->n,
                                             b->g * plan->packing.filters + panel->first_filter,
                                             row * plan->tile, b->first[1]);
-    int64_t count = plan->by_rows ? rows * b->size[1] : (rows - 1) * plan->pitch + b->size[1];
+    int64_t runs = plan->by_rows ? rows : 1;
+    int64_t count = (rows - runs) * plan->pitch + b->size[1], full = count / lanes;
     struct fc_planar_args planar = {
         .x = x + first * plan->pitch * plan->bytes,
         .tap = plan->tap,
         .taps = plan->taps,
         .x_at = plan->x_at,
         .y_at = plan->y_at,
-        .vectors = fc_ceil_div(count, lanes),
-        .tail = count % lanes,
+        .vectors = runs * full,
+        .lanes = lanes,
         .w = packed + panel->weight * plan->bytes,
         .bias = packed + panel->bias * plan->bytes,
         .filters = panel->filters,
@@ -175,8 +177,16 @@ static void run_rows(const struct planar_plan *plan, const struct fc_run *run,
         .lo = plan->lo,
         .hi = plan->hi,
     };
-    multiply(plan, &planar,
-             plan->by_rows ? fc_min(plan->tile, d->y.size[2] - row * plan->tile) : plan->tile);
+    int64_t tile = plan->by_rows ? fc_min(plan->tile, d->y.size[2] - row * plan->tile) : plan->tile;
+    multiply(plan, &planar, tile);
+    if (count % lanes) {
+        int64_t tails = plan->by_rows ? plan->chunk_rows * full : full;
+        planar.x_at += tails;
+        planar.y_at += tails;
+        planar.vectors = runs;
+        planar.lanes = count % lanes;
+        multiply(plan, &planar, tile);
+    }
     if (plan->by_rows) return;
     if (d->activation > FC_RELU6)
         plan->kernels->activate(d->activation, d->alpha, planar.y, planar.y,

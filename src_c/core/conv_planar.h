@@ -34,10 +34,15 @@ struct planar_plan {
     double lo, hi;
     int64_t taps;
     ptrdiff_t *tap;
-    int by_rows;            /* vectors keep to rows and are stored straight into y */
+    int by_rows; /* vectors keep to rows and are stored straight into y, partial ones last */
     ptrdiff_t *x_at, *y_at; /* where the vectors of a chunk start */
     int64_t memory[];       /* phases' values, taps, x_at, y_at */
 };
+
+/* Whether vectors keep to rows of y: what partial ones lose is less than what copying the results of one long
+ * run costs. `rows` of `pitch` elements at a time, each `tile` rows of y. */
+int fc_planar_by_rows(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels, int64_t tile,
+                      int64_t rows, int64_t pitch);
 
 /* Executes share i of n of one planned convolution. */
 void fc_planar_run(const void *plan, const struct fc_run *run, int64_t i, int64_t n);

@@ -4,6 +4,9 @@
 /* Half of the smallest L1 around: transformed rows stay there while all filters pass over them. */
 #define FC_PLANAR_L1_BYTES 16384
 
+/* What a vector of results costs that waits in scratch and is copied to its row. */
+#define FC_PLANAR_WRITE_CYCLES 8
+
 static int64_t phase_index(const struct phases *phases, int64_t value) {
     for (int64_t i = 0; i < phases->count; i++)
         if (phases->value[i] == value) return i;
@@ -26,6 +29,17 @@ static int reads_in_place(const fc_conv2d_desc *d) {
            x->stride[3] == 1 && x->stride[2] == x->size[3] &&
            fc_extent(d, 0, d->y.size[2]) <= x->size[2] &&
            fc_extent(d, 1, d->y.size[3]) <= x->size[3];
+}
+
+int fc_planar_by_rows(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels, int64_t tile,
+                      int64_t rows, int64_t pitch) {
+    if (d->y.stride[3] != 1 || d->activation > FC_RELU6) return 0;
+    int64_t q = d->y.size[3], lanes = kernels->lanes, vectors = rows * fc_ceil_div(q, lanes);
+    int64_t run = fc_ceil_div((rows - 1) * pitch + q, lanes);
+    double products = (double)d->weight.size[1] * (double)d->weight.size[3] *
+                      (double)(tile > 1 ? FC_PATCH : d->weight.size[2]);
+    double written = (double)(vectors * tile) * FC_PLANAR_WRITE_CYCLES;
+    return (double)vectors * products <= (double)run * products + written;
 }
 
 /* Blocks of whole rows where a row fits; strips that stay in the second-level cache. */
@@ -53,14 +67,14 @@ static void plan_blocks(struct planar_plan *plan) {
         plan->strip[a] = largest[a] + reach[a];
     }
     int64_t lanes = plan->kernels->lanes;
-    plan->by_rows = d->y.stride[3] == 1 && d->y.size[3] % lanes == 0 &&
-                    plan->blocks.count[1] == 1 && d->activation <= FC_RELU6;
     plan->pitch = plan->in_place ? d->x.stride[2] : plan->strip[1];
+    plan->chunk_rows = fc_max(1, fc_min(largest[0], FC_PLANAR_CHUNK / plan->tile / plan->pitch));
+    plan->by_rows = plan->blocks.count[1] == 1 &&
+                    fc_planar_by_rows(d, plan->kernels, plan->tile, plan->chunk_rows, plan->pitch);
     if (plan->by_rows && !plan->in_place) { /* keep aligned what taps do not shift */
         plan->pitch = fc_ceil_div(plan->pitch, lanes) * lanes;
         plan->margin = (lanes - d->pad[1] % lanes) % lanes;
     }
-    plan->chunk_rows = fc_max(1, fc_min(largest[0], FC_PLANAR_CHUNK / plan->tile / plan->pitch));
     if (plan->tile > 1 && plan->by_rows) plan->chunk_rows = largest[0];
 }
 
@@ -81,15 +95,17 @@ static void plan_taps(struct planar_plan *plan) {
             }
 }
 
+/* Where vectors keep to rows, the partial ones of all rows come last. */
 static void plan_vectors(struct planar_plan *plan, int64_t vectors) {
     const fc_conv2d_desc *d = &plan->desc;
-    int64_t lanes = plan->kernels->lanes, in_row = d->y.size[3] / lanes;
+    int64_t lanes = plan->kernels->lanes, full = d->y.size[3] / lanes;
     for (int64_t v = 0; v < vectors; v++) {
         plan->x_at[v] = plan->y_at[v] = v * lanes;
-        if (plan->by_rows) {
-            plan->x_at[v] = v / in_row * plan->pitch + v % in_row * lanes;
-            plan->y_at[v] = v / in_row * plan->tile * d->y.stride[2] + v % in_row * lanes;
-        }
+        if (!plan->by_rows) continue;
+        int64_t tail = v - plan->chunk_rows * full;
+        int64_t row = tail < 0 ? v / full : tail, column = tail < 0 ? v % full : full;
+        plan->x_at[v] = row * plan->pitch + column * lanes;
+        plan->y_at[v] = row * plan->tile * d->y.stride[2] + column * lanes;
     }
 }
 
@@ -130,6 +146,8 @@ fc_status fc_add_planar_step(struct fc_program *program, const fc_conv2d_desc *d
     struct planar_plan sizes = plan_sizes(program, desc, packing, phase_values);
     int64_t chunk = sizes.chunk_rows * fc_max(sizes.pitch, desc->y.size[3]);
     int64_t vectors = fc_ceil_div(chunk, sizes.kernels->lanes);
+    if (sizes.by_rows)
+        vectors = sizes.chunk_rows * fc_ceil_div(desc->y.size[3], sizes.kernels->lanes);
     int64_t table = fc_product(values + packing->depth + 2 * vectors, sizeof(int64_t));
     int64_t planes = packing->channels * sizes.phases[0].count * sizes.phases[1].count;
     int64_t strip = fc_product(fc_product(planes, sizes.plane), sizes.bytes);

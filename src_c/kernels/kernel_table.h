@@ -42,12 +42,12 @@ typedef void (*fc_gemm_fn)(const struct fc_gemm_args *args);
 
 /* planar: the microkernel with vectors along the pixels, for few channels or few filters.
  * formula:   y[i*ldy + y_at[v] + l] = min(hi, max(lo, bias[i] + sum_t w[t][i] * x[tap[t] + x_at[v] + l])),
- *            v < vectors, l < VL (l < tail in the last vector, if tail is not 0)
+ *            v < vectors, l < lanes
  * layout:    x planes, so that the pixels of a vector are contiguous for every tap; w [taps][filters]
  *            packed; bias [filters]
  * alignment: none needed
  * overrun:   none
- * edges:     1 <= filters <= FC_PLANAR_FILTERS; sums run in the order of t, whatever the tile; NaN
+ * edges:     1 <= filters <= FC_PLANAR_FILTERS; 1 <= lanes <= VL; sums run in the order of t, whatever the tile; NaN
  *            passes through lo and hi. */
 #define FC_PLANAR_FILTERS 6
 struct fc_planar_args {
@@ -55,7 +55,7 @@ struct fc_planar_args {
     const ptrdiff_t *tap;
     ptrdiff_t taps;
     const ptrdiff_t *x_at, *y_at;
-    ptrdiff_t vectors, tail;
+    ptrdiff_t vectors, lanes;
     const void *w;
     const void *bias;
     ptrdiff_t filters;
@@ -185,18 +185,18 @@ typedef void (*fc_winograd_rows_input_fn)(const struct fc_winograd_rows_input_ar
 /* winograd_rows: the planar microkernel for tiles of four output rows.
  * formula:   y[i*ldy + j*row_stride + y_at[v] + l] = min(hi, max(lo, bias[i] + (A' m)[j])),
  *            m[xi] = sum_t w[t][xi][i] * x[tap[t] + xi*xi_stride + x_at[v] + l],
- *            j < rows, v < vectors, l < VL (l < tail in the last vector, if tail is not 0)
+ *            j < rows, v < vectors, l < lanes
  * layout:    x six transformed planes; w [taps][6][filters] packed; bias [filters]
  * alignment: none needed
  * overrun:   none
- * edges:     1 <= filters <= rows_filters; 1 <= rows <= 4; sums run in the order of t; NaN passes
+ * edges:     1 <= filters <= rows_filters; 1 <= rows <= 4; 1 <= lanes <= VL; sums run in the order of t; NaN passes
  *            through lo and hi. */
 struct fc_winograd_rows_args {
     const void *x;
     const ptrdiff_t *tap;
     ptrdiff_t taps, xi_stride;
     const ptrdiff_t *x_at, *y_at;
-    ptrdiff_t vectors, tail;
+    ptrdiff_t vectors, lanes;
     const void *w;
     const void *bias;
     ptrdiff_t filters;

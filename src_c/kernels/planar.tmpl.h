@@ -29,7 +29,7 @@ FC_INLINE void FC_NAME(planar_tile)(const struct fc_planar_args *a, ptrdiff_t fi
         V row[FC_MAX_TILE_VECTORS];
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
-            row[v] = masked ? V_(loadn)(p[v] + tap, a->tail) : V_(load)(p[v] + tap);
+            row[v] = masked ? V_(loadn)(p[v] + tap, a->lanes) : V_(load)(p[v] + tap);
 #pragma GCC unroll 8
         for (int i = 0; i < filters; i++) {
             V wi = V_(set1)(w[i]);
@@ -46,30 +46,36 @@ FC_INLINE void FC_NAME(planar_tile)(const struct fc_planar_args *a, ptrdiff_t fi
         for (int i = 0; i < filters; i++) {
             V out = V_(min)(hi, V_(max)(lo, acc[i][v]));
             if (masked)
-                V_(storen)(y + i * a->ldy, out, a->tail);
+                V_(storen)(y + i * a->ldy, out, a->lanes);
             else
                 V_(store)(y + i * a->ldy, out);
         }
     }
 }
 
-/* Full vectors split evenly over the tiles, then a partial one by itself. */
-FC_INLINE void FC_NAME(planar_filters)(const struct fc_planar_args *a, const int filters) {
-    ptrdiff_t vectors = a->vectors - (a->tail != 0), first = 0;
-    ptrdiff_t tiles = (vectors + FC_TILE_VECTORS - 1) / FC_TILE_VECTORS;
+/* Vectors split evenly over the tiles. */
+FC_INLINE void FC_NAME(planar_vectors)(const struct fc_planar_args *a, const int filters,
+                                       const int masked) {
+    ptrdiff_t first = 0, tiles = (a->vectors + FC_TILE_VECTORS - 1) / FC_TILE_VECTORS;
     for (; tiles > 0; tiles--) {
-        ptrdiff_t now = (vectors - first + tiles - 1) / tiles;
+        ptrdiff_t now = (a->vectors - first + tiles - 1) / tiles;
         switch (now) {
-        case 1: FC_NAME(planar_tile)(a, first, filters, 1, 0); break;
-        case 2: FC_NAME(planar_tile)(a, first, filters, 2, 0); break;
+        case 1: FC_NAME(planar_tile)(a, first, filters, 1, masked); break;
+        case 2: FC_NAME(planar_tile)(a, first, filters, 2, masked); break;
 #if FC_TILE_VECTORS >= 3
-        case 3: FC_NAME(planar_tile)(a, first, filters, 3, 0); break;
-        case 4: FC_NAME(planar_tile)(a, first, filters, 4, 0); break;
+        case 3: FC_NAME(planar_tile)(a, first, filters, 3, masked); break;
+        case 4: FC_NAME(planar_tile)(a, first, filters, 4, masked); break;
 #endif
         }
         first += now;
     }
-    if (a->tail) FC_NAME(planar_tile)(a, first, filters, 1, 1);
+}
+
+FC_INLINE void FC_NAME(planar_filters)(const struct fc_planar_args *a, const int filters) {
+    if (a->lanes < VL)
+        FC_NAME(planar_vectors)(a, filters, 1);
+    else
+        FC_NAME(planar_vectors)(a, filters, 0);
 }
 
 static void FC_NAME(planar)(const struct fc_planar_args *a) {

@@ -71,7 +71,7 @@ FC_INLINE void FC_NAME(winograd_rows_tile)(const struct fc_winograd_rows_args *a
             V row[2];
 #pragma GCC unroll 2
             for (int v = 0; v < vectors; v++) {
-                row[v] = masked ? V_(loadn)(p[v] + tap, a->tail) : V_(load)(p[v] + tap);
+                row[v] = masked ? V_(loadn)(p[v] + tap, a->lanes) : V_(load)(p[v] + tap);
                 if (filters > 1) FC_PIN(row[v]);
             }
 #pragma GCC unroll 2
@@ -85,7 +85,7 @@ FC_INLINE void FC_NAME(winograd_rows_tile)(const struct fc_winograd_rows_args *a
     }
 
     const V lo = V_(set1)((T)a->lo), hi = V_(set1)((T)a->hi);
-    const ptrdiff_t rows = a->rows, row_stride = a->row_stride, tail = a->tail;
+    const ptrdiff_t rows = a->rows, row_stride = a->row_stride, lanes = a->lanes;
     const int capped = a->hi < __builtin_inf();
     V row[2][2][4];
 #pragma GCC unroll 2
@@ -110,7 +110,7 @@ FC_INLINE void FC_NAME(winograd_rows_tile)(const struct fc_winograd_rows_args *a
             for (int j = 0; j < 4; j++) {
                 if (j > 0 && j >= rows) break;
                 if (masked)
-                    V_(storen)(y + j * row_stride, row[i][v][j], tail);
+                    V_(storen)(y + j * row_stride, row[i][v][j], lanes);
                 else
                     V_(store)(y + j * row_stride, row[i][v][j]);
             }
@@ -118,12 +118,19 @@ FC_INLINE void FC_NAME(winograd_rows_tile)(const struct fc_winograd_rows_args *a
     }
 }
 
+FC_INLINE void FC_NAME(winograd_rows_vectors)(const struct fc_winograd_rows_args *a,
+                                              const int filters, const int masked) {
+    ptrdiff_t v = 0;
+    for (; v + 2 <= a->vectors; v += 2) FC_NAME(winograd_rows_tile)(a, v, filters, 2, masked);
+    if (v < a->vectors) FC_NAME(winograd_rows_tile)(a, v, filters, 1, masked);
+}
+
 FC_INLINE void FC_NAME(winograd_rows_filters)(const struct fc_winograd_rows_args *a,
                                               const int filters) {
-    ptrdiff_t vectors = a->vectors - (a->tail != 0), v = 0;
-    for (; v + 2 <= vectors; v += 2) FC_NAME(winograd_rows_tile)(a, v, filters, 2, 0);
-    if (v < vectors) FC_NAME(winograd_rows_tile)(a, v, filters, 1, 0);
-    if (a->tail) FC_NAME(winograd_rows_tile)(a, vectors, filters, 1, 1);
+    if (a->lanes < VL)
+        FC_NAME(winograd_rows_vectors)(a, filters, 1);
+    else
+        FC_NAME(winograd_rows_vectors)(a, filters, 0);
 }
 
 static void FC_NAME(winograd_rows)(const struct fc_winograd_rows_args *a) {
