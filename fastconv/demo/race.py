@@ -157,7 +157,7 @@ def run(
     images, labels = digits.held_out()
     x = digits.to_input(images)
     contestants: list[Forward] = [
-        model,
+        fastconv.compile(model, digits.INPUT_SHAPE),
         numpy_network(model),
         numpy_network(model, baseline.conv2d_blocked),
     ]
