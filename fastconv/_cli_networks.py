@@ -40,9 +40,7 @@ def add_commands(commands: Any) -> None:
     profile.add_argument("--plot", metavar="FILE.png", help="draw the slowest steps")
     profile.set_defaults(command=_profile)
 
-    convert = commands.add_parser(
-        "convert", help="write a network so that it loads fast and without the onnx package"
-    )
+    convert = commands.add_parser("convert", help="write a network so that it loads fast")
     convert.add_argument("model")
     convert.add_argument("output")
     convert.set_defaults(command=_convert)
@@ -139,5 +137,5 @@ def _profile(options: argparse.Namespace) -> int:
 def _convert(options: argparse.Namespace) -> int:
     fastconv.load(options.model).save(options.output)
     size = os.path.getsize(options.output) / 1e6
-    print(f"{options.output}: {size:.1f} MB, loads without the onnx package")
+    print(f"{options.output}: {size:.1f} MB")
     return 0

@@ -30,7 +30,8 @@ def load(source: Any, *, without: Sequence[str] = ()) -> Model:
     ----------
     source : str, os.PathLike, bytes or onnx.ModelProto
         An ONNX file, its contents, or what the onnx package made of it; or a file that `Model.save`
-        wrote, which needs no onnx package.
+        wrote. Files are to be replaced, not overwritten, while a model of theirs lives: large
+        weights are read when a plan needs them.
     without : sequence of str, optional
         Names of graph passes to leave out, see `fastconv.graph.passes.PASSES`.
 
@@ -45,8 +46,6 @@ def load(source: Any, *, without: Sequence[str] = ()) -> Model:
         If an operator or attribute is not supported; the message lists all that are.
     ModelFormatError
         If the file is broken.
-    ImportError
-        If the onnx package is missing (``pip install fastconv[onnx]``).
 
     Examples
     --------

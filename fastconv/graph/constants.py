@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import _native
-from .ir import Array
+from .deferred import Array, Constant
 from .memory import ALIGNMENT
 from .tensors import Storage
 
@@ -33,7 +33,7 @@ class Packed:
     offset: int = 0
 
 
-def identity(array: Array, name: str | None) -> str:
+def identity(array: Constant, name: str | None) -> str:
     """What tells a constant from others: its name, or else its contents.
 
     Examples

@@ -1,6 +1,7 @@
 """Graphs in files of fastconv's own: a line that says so, a description, then the arrays.
 
-The description is JSON; arrays begin at multiples of 64 bytes and are mapped, not read.
+The description is JSON; arrays begin at multiples of 64 bytes. Packed constants are mapped, weights
+are read when somebody wants them.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import os
 from collections.abc import Sequence
 from hashlib import sha256
 from math import prod
+from mmap import ACCESS_READ, mmap
 from typing import Any
 
 import numpy as np
 
 from .. import _native
 from ..errors import ModelFormatError
-from .ir import Array, Graph, Node, Port
+from .deferred import Array, Constant, FileSource, stored
+from .ir import Graph, Node, Port
 
 MAGIC = b"fastconv network 1\n"
 _ALIGNMENT = 64
@@ -40,11 +43,10 @@ class _Writer:
     """Places of arrays behind the description."""
 
     def __init__(self) -> None:
-        self.arrays: list[Array] = []
+        self.arrays: list[Constant] = []
         self.size = 0
 
-    def add(self, array: Array) -> dict[str, Any]:
-        array = np.ascontiguousarray(array).reshape(np.shape(array))
+    def add(self, array: Constant) -> dict[str, Any]:
         entry = {"dtype": array.dtype.str, "shape": array.shape, "at": self.size}
         self.arrays.append(array)
         self.size += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
@@ -121,27 +123,45 @@ def save(
         file.write(MAGIC + len(text).to_bytes(8, "little") + text)
         for array in writer.arrays:
             file.write(b"\0" * (-file.tell() % _ALIGNMENT))
-            file.write(array.reshape(-1).view(np.uint8).data)
+            file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     os.replace(part, path)
 
 
-def _array(entry: Any, data: Array) -> Array:
-    dtype, shape = np.dtype(entry["dtype"]), tuple(int(n) for n in entry["shape"])
-    start = int(entry["at"])
-    end = start + prod(shape) * dtype.itemsize
-    if dtype.hasobject or start < 0 or min(shape, default=0) < 0 or end > len(data):
-        raise ModelFormatError(f"an array of shape {shape} at {start} lies outside the file")
-    return np.asarray(data[start:end].view(dtype).reshape(shape))
+class _Reader:
+    """Arrays behind the description."""
 
+    def __init__(self, source: FileSource, whole: Array, begin: int) -> None:
+        self._source, self._whole, self._begin = source, whole, begin
 
-def _decoded(value: Any, data: Array) -> Any:
-    if isinstance(value, dict):
-        if "array" in value:
-            return _array(value["array"], data)
-        return np.dtype(value["dtype"])
-    if isinstance(value, list):
-        return [_decoded(v, data) for v in value]
-    return value
+    def _place(self, entry: Any) -> tuple[int, np.dtype[Any], tuple[int, ...]]:
+        dtype, shape = np.dtype(entry["dtype"]), tuple(int(n) for n in entry["shape"])
+        start = self._begin + int(entry["at"])
+        end = start + prod(shape) * dtype.itemsize
+        outside = start < self._begin or min(shape, default=0) < 0 or end > len(self._whole)
+        if dtype.hasobject or outside or len(shape) > 32:
+            raise ModelFormatError(f"an array of shape {shape} at {start} lies outside the file")
+        return start, dtype, shape
+
+    def array(self, entry: Any) -> Constant:
+        """An array; a large one is read when it is needed."""
+        return stored(self._source, *self._place(entry))
+
+    def mapped(self, entry: Any) -> Array:
+        """An array of bytes as it lies in the file."""
+        start, dtype, shape = self._place(entry)
+        if dtype != np.uint8 or len(shape) != 1:
+            raise ModelFormatError(f"packed constants of {dtype} and shape {shape}")
+        return self._whole[start : start + shape[0]]
+
+    def decoded(self, value: Any) -> Any:
+        """An attribute."""
+        if isinstance(value, dict):
+            if "array" in value:
+                return np.asarray(self.array(value["array"]))
+            return np.dtype(value["dtype"])
+        if isinstance(value, list):
+            return [self.decoded(v) for v in value]
+        return value
 
 
 def _read_port(entry: Any) -> Port:
@@ -169,34 +189,35 @@ def load(path: str | os.PathLike[str]) -> tuple[Graph, list[tuple[Array, dict[st
     'size'
     """
     try:
-        whole = np.memmap(path, np.uint8, "r")
+        source = FileSource(path)
+        whole = np.frombuffer(mmap(source.descriptor, 0, access=ACCESS_READ), np.uint8)
         begin = len(MAGIC) + 8
         length = int.from_bytes(whole[len(MAGIC) : begin].tobytes(), "little")
         if whole[: len(MAGIC)].tobytes() != MAGIC or begin + length > len(whole):
             raise ModelFormatError(f"{os.fspath(path)!r} is no network that fastconv saved")
         said = json.loads(whole[begin : begin + length].tobytes())
-        data = np.asarray(whole[begin + length + -(begin + length) % _ALIGNMENT :])
+        reader = _Reader(source, whole, -(-(begin + length) // _ALIGNMENT) * _ALIGNMENT)
         nodes = [
             Node(
                 n["op"],
                 list(n["inputs"]),
                 list(n["outputs"]),
-                {k: _decoded(v, data) for k, v in n["attributes"].items()},
+                {k: reader.decoded(v) for k, v in n["attributes"].items()},
                 n["label"],
             )
             for n in said["nodes"]
         ]
         packed = []
         if said["packed"] and said["build"] == build_id():
-            packed = [(_array(entry, data), dict(places)) for entry, places in said["packed"]]
+            packed = [(reader.mapped(entry), dict(places)) for entry, places in said["packed"]]
         graph = Graph(
             [_read_port(p) for p in said["inputs"]],
             [(_read_port(p), name) for p, name in said["outputs"]],
             nodes,
-            {name: _array(entry, data) for name, entry in said["constants"].items()},
+            {name: reader.array(entry) for name, entry in said["constants"].items()},
         )
         return graph, packed
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, ModelFormatError):
             raise
         raise ModelFormatError(f"{os.fspath(path)!r} is broken: {error!r}") from None

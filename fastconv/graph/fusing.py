@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .deferred import Constant, scaled
 from .ir import Array, Graph, Node
 
 #: Operators that apply an activation to what they compute.
@@ -31,12 +32,19 @@ class Neighbours:
 
     def constant(self, name: str) -> Array | None:
         """The array of a constant."""
+        found = self.graph.constants.get(name)
+        return None if found is None else np.asarray(found)
+
+    def deferred(self, name: str) -> Constant | None:
+        """A constant whose elements are not looked at."""
         return self.graph.constants.get(name)
 
     def scalar(self, name: str) -> float | None:
         """The number that a constant of one element holds."""
-        array = self.constant(name)
-        return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
+        found = self.deferred(name)
+        if found is None or found.size != 1:
+            return None
+        return float(np.asarray(found).reshape(-1)[0])
 
     def absorb(self, node: Node, follower: Node) -> None:
         """Let a node write what its only reader wrote, and drop that one."""
@@ -74,7 +82,7 @@ def clips_to_activations(graph: Graph) -> None:
         elif node.op == "binary" and node.attributes["function"] == "max":
             left = around.scalar(node.inputs[0])
             right = around.scalar(node.inputs[1])
-            constants = [around.constant(n) for n in node.inputs]
+            constants = [around.deferred(n) for n in node.inputs]
             if node.attributes.get("activation") or 0 not in (left, right):
                 continue
             if any(c is not None and c.ndim > 0 for c in constants):
@@ -231,7 +239,7 @@ def _scale_and_shift(
 
 def _fold_scale(around: Neighbours, node: Node) -> bool:
     follower = around.only_reader(node)
-    weight = around.constant(node.inputs[1])
+    weight = around.deferred(node.inputs[1])
     bias_name = node.inputs[2] if len(node.inputs) > 2 else ""
     bias = around.constant(bias_name)
     if follower is None or weight is None or node.attributes.get("activation"):
@@ -269,9 +277,8 @@ def _fold_scale(around: Neighbours, node: Node) -> bool:
     shape[along] = filters
     graph = around.graph
     if (scale != 1).any():
-        scaled = weight * scale.reshape(shape).astype(weight.dtype)
         node.inputs[1] = graph.fresh(node.inputs[1])
-        graph.constants[node.inputs[1]] = scaled
+        graph.constants[node.inputs[1]] = scaled(weight, scale.reshape(shape))
     before = 0.0 if bias is None else bias.astype(np.float64).reshape(-1)
     name = graph.fresh(bias_name or f"{node.outputs[0]}.bias")
     graph.constants[name] = np.broadcast_to(before * scale + shift, (filters,)).astype(weight.dtype)
@@ -355,7 +362,7 @@ def _takes_padding(around: Neighbours, reader: Node, axes: int) -> bool:
     if isinstance(own, str):
         return False
     if reader.op == "conv":
-        weight = around.constant(reader.inputs[1])
+        weight = around.deferred(reader.inputs[1])
         return weight is not None and weight.ndim == axes + 2 and reader.inputs[1] != ""
     return (
         reader.op == "pool"

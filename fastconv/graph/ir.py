@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
+from .deferred import Array as Array
+from .deferred import Constant
 
-Array = np.ndarray[Any, np.dtype[Any]]
 #: A size that is fixed, or free (None, or the name that the file gives it).
 Dimension = int | str | None
 
@@ -27,8 +28,6 @@ class Port:
     Examples
     --------
     >>> import numpy as np
-
-    from ..errors import ShapeError
     >>> from fastconv.graph.ir import Port
     >>> Port("x", (None, 3, 224, 224), np.dtype("float32"))
     Port(name='x', shape=(None, 3, 224, 224), dtype=dtype('float32'))
@@ -95,7 +94,7 @@ class Graph:
     #: What users call an output, and the value that it is.
     outputs: list[tuple[Port, str]] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
-    constants: dict[str, Array] = field(default_factory=dict)
+    constants: dict[str, Constant] = field(default_factory=dict)
 
     def readers(self, value: str) -> int:
         """How many nodes and outputs read a value."""

@@ -146,7 +146,7 @@ class Model:
         return {port.name: result for port, result in zip(self.outputs, results, strict=True)}
 
     def save(self, path: str | os.PathLike[str], *, packed: bool = True) -> None:
-        """Write the network, passes applied, to a file that `fastconv.load` maps without onnx.
+        """Write the network, passes applied, to a file that `fastconv.load` maps.
 
         Parameters
         ----------

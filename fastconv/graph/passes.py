@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+import numpy as np
+
 from .evaluate import evaluate
 from .fusing import (
     clips_to_activations,
@@ -35,7 +37,8 @@ def fold_constants(graph: Graph) -> None:
     for node in graph:
         result = None
         if all(name == "" or name in graph.constants for name in node.inputs):
-            result = evaluate(node, [graph.constants.get(name) for name in node.inputs])
+            found = [graph.constants.get(name) for name in node.inputs]
+            result = evaluate(node, [None if c is None else np.asarray(c) for c in found])
         if result is None:
             kept.append(node)
         else:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .deferred import Constant
 from .ir import Array
 
 Shape = tuple[int, ...]
@@ -22,18 +23,23 @@ Strides = tuple[int, ...]
 class Known:
     """A value that is known while planning; `name` if it is a constant of the graph."""
 
-    array: Array
+    constant: Constant
     name: str | None = None
+
+    @property
+    def array(self) -> Array:
+        """Its elements, which may have to be read or computed first."""
+        return np.asarray(self.constant)
 
     @property
     def shape(self) -> Shape:
         """Sizes of the axes."""
-        return tuple(self.array.shape)
+        return tuple(self.constant.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the elements."""
-        return self.array.dtype
+        return self.constant.dtype
 
 
 @dataclass(eq=False)

@@ -2,7 +2,8 @@
 
 ::
 
-    reader      bytes to nodes: opsets, attributes, weights; a model's own functions expanded
+    protobuf    bytes to messages; weights stay where they lie
+    reader      messages to nodes: opsets, attributes, weights; a model's own functions expanded
     importer    nodes to a graph; collects what is missing
     operators   one function for each ONNX operator, its parameters the operator's attributes
 """
@@ -26,8 +27,6 @@ def read_graph(source: Any) -> Graph:
         If an operator or attribute is not supported; the message lists all that are.
     ModelFormatError
         If the file is broken.
-    ImportError
-        If the onnx package is missing (``pip install fastconv[onnx]``).
 
     Examples
     --------
@@ -39,10 +38,6 @@ def read_graph(source: Any) -> Graph:
     >>> read_graph(helper.make_model(graph)).nodes[0].attributes
     {'name': 'relu'}
     """
-    try:
-        from . import importer, reader
-    except ImportError as error:
-        raise ImportError(
-            f"reading ONNX files needs the onnx package ({error}): pip install fastconv[onnx]"
-        ) from error
+    from . import importer, reader
+
     return importer.import_model(reader.read(source))

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import onnx
 
 from ..errors import ModelFormatError, UnsupportedOperatorError
 from ..graph.check import node_dtypes
+from ..graph.deferred import Deferred
 from ..graph.ir import Array, Graph, Node
 from .reader import OnnxModel, OnnxNode
+
+#: The newest opset that the operators here are those of.
+NEWEST_OPSET = 28
 
 #: Functions by (domain, operator); `operator` fills it.
 OPERATORS: dict[tuple[str, str], Callable[..., Any]] = {}
@@ -55,15 +58,16 @@ def operators_are_registered() -> None:
     from . import operators  # noqa: F401
 
 
-#: Python's types for ONNX's types of attributes: of the value, and of what a list holds.
-TYPES: dict[str, tuple[type, type]] = {
-    "INT": (int, int),
-    "FLOAT": (float, float),
-    "STRING": (str, str),
-    "TENSOR": (np.ndarray, np.ndarray),
-    "INTS": (list, int),
-    "FLOATS": (list, float),
-    "STRINGS": (list, str),
+#: What an attribute may hold, by how the operator's function annotates it: in a list, or by itself.
+TYPES: dict[str, tuple[bool, Any]] = {
+    "int": (False, int),
+    "float": (False, (float, int)),
+    "str": (False, str),
+    "Constant": (False, (np.ndarray, Deferred)),
+    "int | str": (False, (int, str)),
+    "Sequence[int]": (True, int),
+    "Sequence[float]": (True, (float, int)),
+    "Sequence[str]": (True, str),
 }
 
 
@@ -101,12 +105,12 @@ class Importer:
 
     def dtype(self, name: str | None) -> np.dtype[Any] | None:
         """Dtype of a value."""
-        array = self.value(name)
+        array = self.graph.constants.get(name or "")
         return array.dtype if array is not None else self.dtypes.get(name or "")
 
     def count(self, name: str) -> int | None:
         """Number of elements of a list (a constant or an input); None if that is not known."""
-        array = self.value(name)
+        array = self.graph.constants.get(name)
         shape: Any = next((p.shape for p in self.graph.inputs if p.name == name), None)
         if array is not None:
             return array.size
@@ -119,12 +123,14 @@ class Importer:
     def constant(self, value: Any, dtype: Any = None) -> str:
         """Name of a new constant."""
         name = self._name()
-        self.graph.constants[name] = np.asarray(value, dtype)
+        keep = isinstance(value, Deferred)
+        self.graph.constants[name] = value if keep else np.asarray(value, dtype)
         return name
 
     def value(self, name: str | None) -> Array | None:
         """The array of a constant, None for what is computed."""
-        return None if name is None else self.graph.constants.get(name)
+        found = self.graph.constants.get(name or "")
+        return None if found is None else np.asarray(found)
 
     def integers(self, values: Sequence[int] | None) -> str | None:
         """An attribute of older opsets as the input that it became."""
@@ -172,9 +178,8 @@ def import_model(model: OnnxModel) -> Graph:
 
 
 def _call(importer: Importer, node: OnnxNode, names: dict[str, str]) -> tuple[str, ...]:
-    newest = onnx.defs.onnx_opset_version()
-    if node.domain == "" and node.opset > newest:
-        raise Unsupported(f"opset {node.opset} is newer than the onnx package's {newest}")
+    if node.domain == "" and node.opset > NEWEST_OPSET:
+        raise Unsupported(f"opset {node.opset} is newer than {NEWEST_OPSET}")
     function = OPERATORS.get((node.domain, node.op))
     if function is None:
         raise Unsupported("this operator")
@@ -197,7 +202,7 @@ def _call(importer: Importer, node: OnnxNode, names: dict[str, str]) -> tuple[st
     missing = [name for name in wanted if name not in node.attributes]
     if missing:
         raise ModelFormatError(f"{node.label} lacks attribute {', '.join(missing)}")
-    _check_types(node)
+    _check_types(node, parameters)
     results = function(importer, *given, **node.attributes)
     results = results if isinstance(results, tuple) else (results,)
     extra = [name for name in node.outputs[len(results) :] if name]
@@ -206,22 +211,19 @@ def _call(importer: Importer, node: OnnxNode, names: dict[str, str]) -> tuple[st
     return results
 
 
-def _check_types(node: OnnxNode) -> None:
-    """Hold each attribute against the type that ONNX declares for it."""
-    try:
-        schema = onnx.defs.get_schema(node.op, node.opset, node.domain)
-    except onnx.defs.SchemaError:
-        return  # of another domain
-    for name, value in node.attributes.items():
-        if name not in schema.attributes:
+def _check_types(node: OnnxNode, parameters: Sequence[inspect.Parameter]) -> None:
+    """Hold each attribute against the annotation of the parameter that takes it."""
+    for parameter in parameters:
+        declared = parameter.annotation
+        kinds = TYPES.get(declared.removesuffix(" | None"))
+        if parameter.kind != parameter.KEYWORD_ONLY or parameter.name not in node.attributes:
             continue
-        declared = str(schema.attributes[name].type).rpartition(".")[2]
-        if declared not in TYPES:
-            continue
-        kind, element = TYPES[declared]
-        elements = value if kind is list and isinstance(value, list) else [value]
-        right = isinstance(value, kind) and all(isinstance(e, element) for e in elements)
-        if not right:
+        if kinds is None:
+            continue  # Any
+        value, (many, kind) = node.attributes[parameter.name], kinds
+        elements = value if many and isinstance(value, list) else [value]
+        if isinstance(value, list) != many or not all(isinstance(e, kind) for e in elements):
             raise ModelFormatError(
-                f"{node.label}: attribute {name} is to be of type {declared}, got {value!r:.40}"
+                f"{node.label}: attribute {parameter.name} is to be of type {declared}, "
+                f"got {value!r:.40}"
             )

@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from mmap import ACCESS_READ, mmap
 from typing import Any
 
 import numpy as np
-import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from ..errors import ModelFormatError, UnsupportedOperatorError
-from ..graph.ir import Array, Dimension, Port
+from ..graph.deferred import Constant, FileSource, MemorySource, Source, stored
+from ..graph.ir import Dimension, Port
+from .protobuf import Message, decode
 
 #: Functions within functions, at most.
 DEEPEST = 64
+
+#: NumPy's types for ONNX's, by number, and the fields that hold them where they are not raw.
+DTYPES: dict[int, tuple[str, str]] = {
+    1: ("f4", "float_data"),
+    2: ("u1", "int32_data"),
+    3: ("i1", "int32_data"),
+    4: ("u2", "int32_data"),
+    5: ("i2", "int32_data"),
+    6: ("i4", "int32_data"),
+    7: ("i8", "int64_data"),
+    9: ("?", "int32_data"),
+    10: ("f2", "int32_data"),
+    11: ("f8", "double_data"),
+    12: ("u4", "uint64_data"),
+    13: ("u8", "uint64_data"),
+    14: ("c8", "float_data"),
+    15: ("c16", "double_data"),
+}
+#: ONNX's names of those that Cast took by name before opset 6.
+NAMES: dict[str, int] = {
+    "FLOAT": 1,
+    "UINT8": 2,
+    "INT8": 3,
+    "UINT16": 4,
+    "INT16": 5,
+    "INT32": 6,
+    "INT64": 7,
+    "BOOL": 9,
+    "FLOAT16": 10,
+    "DOUBLE": 11,
+    "UINT32": 12,
+    "UINT64": 13,
+}
+#: The numbers of types that NumPy lacks (brain floats, floats of 8 bits and fewer, half bytes).
+FOREIGN = range(16, 29)
+STRING = 8
 
 
 @dataclass
@@ -46,7 +83,7 @@ class OnnxModel:
     inputs: list[Port] = field(default_factory=list)
     outputs: list[Port] = field(default_factory=list)
     nodes: list[OnnxNode] = field(default_factory=list)
-    constants: dict[str, Array] = field(default_factory=dict)
+    constants: dict[str, Constant] = field(default_factory=dict)
 
 
 def read(source: Any) -> OnnxModel:
@@ -67,42 +104,86 @@ def read(source: Any) -> OnnxModel:
     ...
     fastconv.errors.ModelFormatError: not an ONNX model: ...
     """
-    if isinstance(source, onnx.ModelProto):
-        proto = source
-    elif isinstance(source, str | bytes | bytearray | memoryview):
-        try:
-            if isinstance(source, str):
-                proto = onnx.load(source)
-            else:
-                proto = onnx.load_from_string(bytes(source))
-        except (DecodeError, ValueError, onnx.checker.ValidationError) as error:
-            raise ModelFormatError(f"not an ONNX model: {error}") from None
+    if isinstance(source, str):
+        file = FileSource(source)
+        if not file.size:
+            raise ModelFormatError(f"not an ONNX model: {source!r} is empty")
+        proto = decode(memoryview(mmap(file.descriptor, 0, access=ACCESS_READ)))
+        weights = _Weights(file, file.size, os.path.dirname(source))
     else:
-        raise TypeError(
-            f"source: expected a path, bytes or an onnx.ModelProto, got {type(source).__name__}"
-        )
+        if hasattr(source, "SerializeToString"):
+            source = source.SerializeToString()
+        if not isinstance(source, bytes | bytearray | memoryview):
+            raise TypeError(
+                f"source: expected a path, bytes or an onnx.ModelProto, got {type(source).__name__}"
+            )
+        contents = bytes(source)
+        proto = decode(memoryview(contents))
+        weights = _Weights(MemorySource(contents), len(contents), None)
     try:
-        return _model(proto)
+        return _model(proto, weights)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         if isinstance(error, ModelFormatError):
             raise
         raise ModelFormatError(f"broken ONNX model: {error}") from None
 
 
-def _model(proto: onnx.ModelProto) -> OnnxModel:
-    if not proto.HasField("graph"):
+class _Weights:
+    """Where a file's tensors lie: in itself, or in others of its folder."""
+
+    def __init__(self, own: Source, size: int, folder: str | None) -> None:
+        self._own, self._size, self._folder = own, size, folder
+        self._others: dict[str, FileSource] = {}
+
+    def place(self, tensor: Message) -> tuple[Source, int, int] | None:
+        """Source, begin and end of a tensor's bytes; None where it lists numbers instead."""
+        if tensor.data_location == 1:
+            return self._elsewhere(tensor)
+        if tensor.raw_data is None:
+            return None
+        return self._own, *tensor.raw_data
+
+    def _elsewhere(self, tensor: Message) -> tuple[Source, int, int]:
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        location = entries.get("location", "")
+        if self._folder is None:
+            raise ModelFormatError(f"tensor {tensor.name!r} lies in {location!r}: load from a path")
+        folder = os.path.realpath(self._folder)
+        path = os.path.realpath(os.path.join(folder, location))
+        if os.path.isabs(location) or os.path.commonpath([folder, path]) != folder:
+            raise ModelFormatError(f"tensor {tensor.name!r} lies outside the model's folder")
+        if path not in self._others:
+            if not os.path.isfile(path):
+                raise ModelFormatError(f"tensor {tensor.name!r} lies in {location!r}: no such file")
+            self._others[path] = FileSource(path)
+        source = self._others[path]
+        begin = int(entries.get("offset", 0))
+        end = begin + int(entries["length"]) if "length" in entries else source.size
+        if not 0 <= begin <= end <= source.size:
+            raise ModelFormatError(f"tensor {tensor.name!r} lies beyond the end of {location!r}")
+        return source, begin, end
+
+
+def _model(proto: Message, weights: _Weights) -> OnnxModel:
+    graph = proto.graph
+    if graph is None:
         raise ModelFormatError("not an ONNX model: it has no graph")
     opsets = _opsets(proto.opset_import)
     functions = {(f.domain, f.name): f for f in proto.functions}
-    graph = proto.graph
     model = OnnxModel()
     if graph.sparse_initializer:
         raise UnsupportedOperatorError("sparse initializers")
     for tensor in graph.initializer:
-        model.constants[tensor.name] = array_of(tensor)
+        model.constants[tensor.name] = _array(tensor, weights)
     model.inputs = [_port(i) for i in graph.input if i.name not in model.constants]
     model.outputs = [_port(o) for o in graph.output]
-    model.nodes = _expand(graph.node, opsets, functions, {}, {}, "", 0)
+    model.nodes = _Expansion(functions, weights).nodes(graph.node, opsets, {}, {}, "", 0)
+    _check_values(model)
+    return model
+
+
+def _check_values(model: OnnxModel) -> None:
+    """Values are written once, before they are read."""
     defined = {"", *model.constants, *(port.name for port in model.inputs)}
     for node in model.nodes:
         for name in node.inputs:
@@ -115,139 +196,158 @@ def _model(proto: onnx.ModelProto) -> OnnxModel:
     for port in model.outputs:
         if not port.name or port.name not in defined:
             raise ModelFormatError(f"output {port.name!r} is written by nothing")
-    return model
 
 
 def _opsets(imports: Any) -> dict[str, int]:
-    return {("" if o.domain == "ai.onnx" else o.domain): int(o.version) for o in imports}
+    return {("" if o.domain == "ai.onnx" else o.domain): o.version or 0 for o in imports}
 
 
-def _port(info: ValueInfoProto) -> Port:
-    kind = info.type.tensor_type
-    if not info.type.HasField("tensor_type") and info.type.WhichOneof("value") is not None:
+def dtype_of(code: int | None) -> np.dtype[Any]:
+    """NumPy's type for ONNX's.
+
+    Raises
+    ------
+    UnsupportedOperatorError
+        If NumPy has none.
+
+    Examples
+    --------
+    >>> from fastconv.onnx.reader import dtype_of
+    >>> dtype_of(1)
+    dtype('float32')
+    """
+    if code == STRING:
+        raise UnsupportedOperatorError("tensors of strings")
+    if code in FOREIGN:
+        raise UnsupportedOperatorError(f"dtype {code} of ONNX")
+    if code not in DTYPES:
+        raise ModelFormatError(f"{code} is no type of ONNX")
+    return np.dtype(DTYPES[code][0])
+
+
+def _port(info: Message) -> Port:
+    kind = info.type.tensor_type if info.type else None
+    if kind is None and info.type and info.type.other:
         raise UnsupportedOperatorError(f"{info.name!r} is no tensor")
     dtype = np.dtype(np.float32)
-    if kind.elem_type:
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type))
+    if kind and kind.elem_type:
+        dtype = dtype_of(kind.elem_type)
     shape: tuple[Dimension, ...] | None = None
-    if kind.HasField("shape"):
+    if kind and kind.shape is not None:
         shape = tuple(
-            int(d.dim_value) if d.HasField("dim_value") else (d.dim_param or None)
-            for d in kind.shape.dim
+            (d.dim_param or None) if d.dim_value is None else d.dim_value for d in kind.shape.dim
         )
         # exporters write 0 or -1 where a size is free
         shape = tuple(None if isinstance(d, int) and d < 0 else d for d in shape)
     return Port(info.name, shape, dtype)
 
 
-def array_of(tensor: TensorProto) -> Array:
-    """Array of a tensor; its size is checked against the bytes that are there.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from onnx import numpy_helper
-    >>> from fastconv.onnx.reader import array_of
-    >>> array_of(numpy_helper.from_array(np.ones(2, np.float32)))
-    array([1., 1.], dtype=float32)
-    """
+def _array(tensor: Message, weights: _Weights) -> Constant:
+    """Array of a tensor; its size is checked against the bytes that are there."""
     shape = tuple(int(d) for d in tensor.dims)
     if any(d < 0 for d in shape):
         raise ModelFormatError(f"tensor {tensor.name!r} has shape {shape}")
-    if tensor.data_type == TensorProto.STRING:
-        raise UnsupportedOperatorError(f"tensor {tensor.name!r} of strings")
-    if tensor.data_type == TensorProto.UNDEFINED:
+    if not tensor.data_type:
         raise ModelFormatError(f"tensor {tensor.name!r} holds no numbers")
-    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
-    if tensor.HasField("raw_data"):
-        raw = tensor.raw_data  # a copy each time
-        if dtype.kind in "fiub" and len(raw) != prod(shape) * dtype.itemsize:
+    dtype = dtype_of(tensor.data_type)
+    place = weights.place(tensor)
+    if place is not None:
+        source, begin, end = place
+        if end - begin != prod(shape) * dtype.itemsize:
             raise ModelFormatError(
-                f"tensor {tensor.name!r} ({dtype}, shape {shape}) has {len(raw)} bytes"
+                f"tensor {tensor.name!r} ({dtype}, shape {shape}) has {end - begin} bytes"
             )
-        if dtype.kind in "fiub":
-            found = np.frombuffer(raw, dtype.newbyteorder("<"))
-            return found.astype(dtype, copy=False).reshape(shape)
-    try:
-        array = numpy_helper.to_array(tensor)
-    except (ValueError, TypeError) as error:
-        raise ModelFormatError(f"tensor {tensor.name!r}: {error}") from None
-    if array.shape != shape:
+        return stored(source, begin, dtype, shape)
+    listed = np.asarray(getattr(tensor, DTYPES[tensor.data_type][1]))
+    if dtype.kind == "c":
+        array = listed.astype(f"f{dtype.itemsize // 2}")
+        if array.size % 2 == 0:
+            array = array.view(dtype)
+    elif dtype == np.float16:
+        array = listed.astype(np.uint16).view(dtype)
+    else:
+        array = listed.astype(dtype)
+    if array.size != prod(shape):
         raise ModelFormatError(f"tensor {tensor.name!r} is not of shape {shape}")
-    return np.asarray(array)
+    return array.reshape(shape)
 
 
-def _attribute(attribute: AttributeProto) -> Any:
-    kind = attribute.type
-    if kind == AttributeProto.TENSOR:
-        return array_of(attribute.t)
-    if kind == AttributeProto.STRING:
-        return attribute.s.decode("utf-8", "replace")
-    if kind == AttributeProto.STRINGS:
-        return [s.decode("utf-8", "replace") for s in attribute.strings]
-    if kind in (AttributeProto.FLOAT, AttributeProto.INT):
-        return helper.get_attribute_value(attribute)
-    if kind in (AttributeProto.FLOATS, AttributeProto.INTS):
-        return list(helper.get_attribute_value(attribute))
+#: Attributes by their types: the field that holds them.
+_ATTRIBUTES = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
+
+
+def _attribute(attribute: Message, weights: _Weights) -> Any:
+    name = _ATTRIBUTES.get(attribute.type)
+    value: Any = getattr(attribute, name) if name else attribute
+    if name == "t":
+        return None if value is None else _array(value, weights)
+    if name == "s":
+        return value.decode("utf-8", "replace")
+    if name == "strings":
+        return [s.decode("utf-8", "replace") for s in value]
+    if name in ("floats", "ints"):
+        return np.asarray(value).tolist()
+    if name in ("f", "i"):
+        return (0.0 if name == "f" else 0) if value is None else value
     return attribute  # graphs, sparse tensors, types: no operator here takes them
 
 
-def _check_names(proto: NodeProto) -> None:
-    """Protocol buffers hand out as bytes what is no UTF-8."""
-    names = (proto.op_type, proto.domain, proto.name, *proto.input, *proto.output)
-    for name in (*names, *(attribute.name for attribute in proto.attribute)):
-        if not isinstance(name, str):
-            raise ModelFormatError(f"a node has a name that is no UTF-8 text: {name!r}")
+class _Expansion:
+    """Nodes of a graph, with those of the model's own functions in the place of their calls."""
 
+    def __init__(self, functions: Mapping[tuple[str, str], Message], weights: _Weights) -> None:
+        self._functions, self._weights = functions, weights
 
-def _expand(
-    protos: Sequence[NodeProto],
-    opsets: Mapping[str, int],
-    functions: Mapping[tuple[str, str], Any],
-    names: dict[str, str],
-    bound: Mapping[str, Any],
-    prefix: str,
-    depth: int,
-) -> list[OnnxNode]:
-    """Nodes of a graph or function; `names` renames values, `bound` are a call's attributes."""
-    if depth > DEEPEST:
-        raise ModelFormatError(f"functions call each other more than {DEEPEST} deep")
-    nodes: list[OnnxNode] = []
-    for number, proto in enumerate(protos):
-        _check_names(proto)
-        inputs = [names.get(name, name) for name in proto.input]
-        for name in proto.output:
-            if prefix and name and name not in names:
-                names[name] = prefix + name
-        outputs = [names.get(name, name) for name in proto.output]
-        attributes: dict[str, Any] = {}
+    def nodes(
+        self,
+        protos: Sequence[Message],
+        opsets: Mapping[str, int],
+        names: dict[str, str],
+        bound: Mapping[str, Any],
+        prefix: str,
+        depth: int,
+    ) -> list[OnnxNode]:
+        """Nodes of a graph or function; `names` renames values, `bound` are a call's attributes."""
+        if depth > DEEPEST:
+            raise ModelFormatError(f"functions call each other more than {DEEPEST} deep")
+        nodes: list[OnnxNode] = []
+        for number, proto in enumerate(protos):
+            inputs = [names.get(name, name) for name in proto.input]
+            for name in proto.output:
+                if prefix and name and name not in names:
+                    names[name] = prefix + name
+            outputs = [names.get(name, name) for name in proto.output]
+            attributes = self._attributes(proto, bound)
+            domain = "" if proto.domain == "ai.onnx" else proto.domain
+            function = self._functions.get((proto.domain, proto.op_type))
+            if function is None:
+                opset = opsets.get(domain, 0)
+                if domain == "" and opset < 1:
+                    raise ModelFormatError("the model does not say which opset it uses")
+                nodes.append(
+                    OnnxNode(proto.op_type, domain, opset, inputs, outputs, attributes, proto.name)
+                )
+                continue
+            inner = f"{prefix}{proto.name or proto.op_type}{number}/"
+            given = dict(zip(function.input, inputs, strict=False))
+            given.update(dict.fromkeys(function.input[len(inputs) :], ""))
+            given.update({f: o for f, o in zip(function.output, outputs, strict=False) if o})
+            defaults = {a.name: _attribute(a, self._weights) for a in function.attribute_proto}
+            nodes += self.nodes(
+                function.node,
+                {**opsets, **_opsets(function.opset_import)},
+                given,
+                {**defaults, **attributes},
+                inner,
+                depth + 1,
+            )
+        return nodes
+
+    def _attributes(self, proto: Message, bound: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         for attribute in proto.attribute:
             if not attribute.ref_attr_name:
-                attributes[attribute.name] = _attribute(attribute)
+                found[attribute.name] = _attribute(attribute, self._weights)
             elif attribute.ref_attr_name in bound:
-                attributes[attribute.name] = bound[attribute.ref_attr_name]
-        domain = "" if proto.domain == "ai.onnx" else proto.domain
-        function = functions.get((proto.domain, proto.op_type))
-        if function is None:
-            opset = opsets.get(domain, 0)
-            if domain == "" and opset < 1:
-                raise ModelFormatError("the model does not say which opset it uses")
-            nodes.append(
-                OnnxNode(proto.op_type, domain, opset, inputs, outputs, attributes, proto.name)
-            )
-            continue
-        inner = f"{prefix}{proto.name or proto.op_type}{number}/"
-        given = dict(zip(function.input, inputs, strict=False))
-        given.update(dict.fromkeys(function.input[len(inputs) :], ""))
-        given.update({f: o for f, o in zip(function.output, outputs, strict=False) if o})
-        defaults = {a.name: _attribute(a) for a in function.attribute_proto}
-        nodes += _expand(
-            function.node,
-            {**opsets, **_opsets(function.opset_import)},
-            functions,
-            given,
-            {**defaults, **attributes},
-            inner,
-            depth + 1,
-        )
-    return nodes
+                found[attribute.name] = bound[attribute.ref_attr_name]
+        return found

@@ -39,23 +39,27 @@ def _weight_steps(
 def _pack_weights(
     b: Builder,
     key: Any,
-    weight: Array,
-    bias: Array | None,
+    w: Known,
+    shape: Sequence[int],
+    stride: Sequence[int],
+    bias: Value | None,
     groups: int,
     algorithm: int,
     count: int,
 ) -> Packed:
     def write(target: Array) -> None:
+        weight = _strided(w, shape, stride)
         program = _native.Program()
         w_key = _native.describe(weight, "weight")[1]
         w_at: Any = (program.input(w_key), w_key[0], 0, w_key[1], w_key[2])
         arrays: tuple[Array, ...] = (weight,)
         bias_at: Any = None
-        if bias is not None:
-            b_key = _native.describe(bias, "bias")[1]
+        if isinstance(bias, Known):
+            flat = np.ascontiguousarray(bias.array).reshape(-1)
+            b_key = _native.describe(flat, "bias")[1]
             slot = program.input(b_key)
             bias_at = (slot, b_key[0], 0, (*b_key[1], 1, 1, 1), (*b_key[2], 0, 0, 0))
-            arrays = (weight, bias)
+            arrays = (weight, flat)
         out = program.output(_native.describe(target, "packed")[1])
         program.add_conv2d_pack(w_at, bias_at, out, groups=groups, algorithm=algorithm)
         program.run(arrays, (target,))
@@ -77,7 +81,7 @@ def key_of(value: Value | None) -> Any:
     if value is None:
         return None
     assert isinstance(value, Known)
-    return identity(value.array, value.name), value.dtype.str, value.shape
+    return identity(value.constant, value.name), value.dtype.str, value.shape
 
 
 def _strided(w: Known, shape: Sequence[int], stride: Sequence[int]) -> Array:
@@ -89,7 +93,7 @@ def element_strides(w: Value) -> tuple[int, ...]:
     """Strides in elements, of tensors and known arrays alike."""
     if isinstance(w, Tensor):
         return w.strides
-    return tuple(s // w.dtype.itemsize for s in w.array.strides)
+    return tuple(s // w.dtype.itemsize for s in w.constant.strides)
 
 
 def add_conv(
@@ -120,14 +124,14 @@ def add_conv(
             for size, stride in ((x.size, x.stride), (w_shape, w_stride), (y.size, y.stride))
         ]
         chosen, count = b.question.conv2d_packing(*asked, algorithm=code, **geometry)
-        strided = _strided(w, w_shape, w_stride)
-        flat_bias = None if bias is None else np.ascontiguousarray(bias.array).reshape(-1)
         packed = b.packed(
             _pack_weights(
                 b,
                 (role, key_of(w), w_shape, key_of(bias)),
-                strided,
-                flat_bias,
+                w,
+                w_shape,
+                w_stride,
+                bias,
                 geometry["groups"],
                 chosen,
                 count,

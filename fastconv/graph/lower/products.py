@@ -71,7 +71,7 @@ def _products(
 ) -> None:
     """Append y = left @ right: each product is a 1x1 convolution whose pixels are left's rows."""
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
-    if isinstance(right, Known) and right.array.ndim == 2 and len(left.shape) > 2:
+    if isinstance(right, Known) and right.constant.ndim == 2 and len(left.shape) > 2:
         rows = prod(left.shape[:-1])  # one matrix for all: rows of the batch follow each other
         left = b.compact(left)
         flat = [t.view((rows, t.shape[-1]), (t.shape[-1], 1)) for t in (left, y)]
@@ -83,7 +83,7 @@ def _products(
         b.fill(y, 0)
         return
     outer = y.shape[:-2]
-    weights = right if isinstance(right, Known) and right.array.ndim == 2 else b.tensor(right)
+    weights = right if isinstance(right, Known) and right.constant.ndim == 2 else b.tensor(right)
     w_strides = element_strides(weights)
     for place in np.ndindex(*outer):
         a_at = _batch_offset(place, left.shape, left.strides)
@@ -140,7 +140,7 @@ def gemm(
         raise ShapeError(f"Gemm of shapes {shape_text(a.shape)} and {shape_text(w.shape)}")
     left = transpose(b, b.tensor(a), perm=(1, 0)) if trans_a else a
     if isinstance(w, Known):
-        right: Value = Known(w.array.T, w.name and f"{w.name}.T") if trans_b else w
+        right: Value = Known(w.constant.T, w.name and f"{w.name}.T") if trans_b else w
     else:
         right = transpose(b, w, perm=(1, 0)) if trans_b else w
     factor = np.asarray(scale, a.dtype)

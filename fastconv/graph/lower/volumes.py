@@ -97,20 +97,19 @@ def _pack(
     count: int,
     options: dict[str, Any],
 ) -> Packed:
-    flat_bias = np.ascontiguousarray(bias.array).reshape(-1) if isinstance(bias, Known) else None
-
     def write(target: Array) -> None:
-        program = _native.Program()
-        key = _native.describe(w.array, "weight")[1]
+        program, weight = _native.Program(), w.array
+        key = _native.describe(weight, "weight")[1]
         steps = tuple(s * w.dtype.itemsize for s in stride)
         w_at = (program.input(key), key[0], 0, size, steps)
-        arrays: tuple[Array, ...] = (w.array,)
+        arrays: tuple[Array, ...] = (weight,)
         bias_at: Any = None
-        if flat_bias is not None:
-            b_key = _native.describe(flat_bias, "bias")[1]
+        if isinstance(bias, Known):
+            flat = np.ascontiguousarray(bias.array).reshape(-1)
+            b_key = _native.describe(flat, "bias")[1]
             slot = program.input(b_key)
             bias_at = (slot, b_key[0], 0, (*b_key[1], 1, 1, 1), (*b_key[2], 0, 0, 0))
-            arrays = (w.array, flat_bias)
+            arrays = (weight, flat)
         out = program.output(_native.describe(target, "packed")[1])
         program.add_conv3d_pack(w_at, bias_at, out, algorithm=algorithm, **options)
         program.run(arrays, (target,))

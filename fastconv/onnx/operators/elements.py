@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from onnx import helper
 
 from ...graph.check import STORED
 from ..importer import Importer, Unsupported, operator
+from ..reader import DTYPES, NAMES
 
 
 def _activation(name: str) -> Callable[..., str]:
@@ -165,16 +165,12 @@ def where(g: Importer, condition: str, a: str, b: str) -> str:
 
 
 @operator("Cast")
-def cast(g: Importer, x: str, *, to: Any, saturate: int = 1, round_mode: str = "up") -> str:
+def cast(g: Importer, x: str, *, to: int | str, saturate: int = 1, round_mode: str = "up") -> str:
     """Cast, since opset 1 (then by name)."""
-    if isinstance(to, str):
-        from onnx import TensorProto
-
-        to = TensorProto.DataType.Value(to)
-    try:
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(int(to)))
-    except KeyError:
-        raise Unsupported(f"attribute to={to}") from None
+    code = NAMES.get(to) if isinstance(to, str) else to
+    if code not in DTYPES:
+        raise Unsupported(f"attribute to={to}")
+    dtype = np.dtype(DTYPES[code][0])
     if dtype not in STORED:
         raise Unsupported(f"attribute to={dtype}")
     return g.add("cast", [x], dtype=dtype)

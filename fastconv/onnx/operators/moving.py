@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelFormatError
+from ...graph.deferred import Constant
 from ..importer import Importer, Unsupported, operator
 
 
@@ -15,14 +16,14 @@ from ..importer import Importer, Unsupported, operator
 def constant(
     g: Importer,
     *,
-    value: Any = None,
+    value: Constant | None = None,
     value_float: float | None = None,
     value_floats: Sequence[float] | None = None,
     value_int: int | None = None,
     value_ints: Sequence[int] | None = None,
 ) -> str:
     """Constant, since opset 1."""
-    if isinstance(value, np.ndarray):
+    if value is not None:
         return g.constant(value)
     for number, dtype in (
         (value_float, np.float32),
@@ -36,9 +37,9 @@ def constant(
 
 
 @operator("ConstantOfShape")
-def constant_of_shape(g: Importer, shape: str, *, value: Any = None) -> str:
+def constant_of_shape(g: Importer, shape: str, *, value: Constant | None = None) -> str:
     """ConstantOfShape, since opset 9."""
-    fill = np.zeros(1, np.float32) if value is None else value
+    fill = np.zeros(1, np.float32) if value is None else np.asarray(value)
     return g.add("constant_of_shape", [shape], value=fill)
 
 
