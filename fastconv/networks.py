@@ -23,7 +23,7 @@ _loaded: dict[tuple[str, int], Model] = {}
 _lock = threading.Lock()
 
 
-def load(source: Any, *, without: Sequence[str] = ()) -> Model:
+def load(source: Any, *, without: Sequence[str] = (), tune: bool = False) -> Model:
     """Load a network and make it ready to run.
 
     Parameters
@@ -34,6 +34,12 @@ def load(source: Any, *, without: Sequence[str] = ()) -> Model:
         weights are read when a plan needs them.
     without : sequence of str, optional
         Names of graph passes to leave out, see `fastconv.graph.passes.PASSES`.
+    tune : bool, optional
+        Measure which algorithm is fastest for each convolution and which layout for the network,
+        on one thread, when it is planned for a new shape: as it loads where the file declares
+        shapes, else at the first call. That takes some hundred runs of the network. The model keeps
+        what it chose, when it is pickled and saved, too, so that answers stay the same bits; models
+        that are tuned anew may choose otherwise, and differ by rounding.
 
     Returns
     -------
@@ -63,14 +69,14 @@ def load(source: Any, *, without: Sequence[str] = ()) -> Model:
     if name is not None and files.is_saved(name):
         try:
             graph, packed = files.load(name)
-            return Model(graph, without, packed)
+            return Model(graph, without, packed, tune)
         except (KeyError, TypeError, AssertionError) as error:
             raise ModelFormatError(f"{name!r} is broken: {error!r}") from None
     from .onnx import read_graph
 
     graph = read_graph(source if name is None else name)
     try:
-        return Model(graph, without)
+        return Model(graph, without, tune=tune)
     except ShapeError as error:
         raise ModelFormatError(f"shapes that the file declares do not fit: {error}") from None
 

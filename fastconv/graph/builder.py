@@ -7,7 +7,7 @@ lifetimes, constants are packed, and the steps are added.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
@@ -51,6 +51,8 @@ class Step:
     alias: tuple[Tensor, Tensor] | None = None
     detail: str = ""
     flops: int = 0
+    #: Of a convolution: its key in the table of choices, and the algorithm that was asked for.
+    choice: tuple[str, str] | None = None
 
 
 class Image(NamedTuple):
@@ -76,6 +78,9 @@ class Builder:
 
     constants: Constants
     channels_last: bool = True
+    choices: Mapping[str, str] = field(default_factory=dict)
+    #: Asked for where `choices` say nothing.
+    algorithm: str = "auto"
     steps: list[Step] = field(default_factory=list)
     slots: list[tuple[Storage, Key]] = field(default_factory=list)
     label: str = ""
@@ -152,9 +157,10 @@ class Builder:
         alias: tuple[Tensor, Tensor] | None = None,
         detail: str = "",
         flops: int = 0,
+        choice: tuple[str, str] | None = None,
     ) -> None:
         """Append a step; `detail` (what computes it) and `flops` are for profiles."""
-        step = Step(list(reads), list(writes), add, self.label, alias, detail, flops)
+        step = Step(list(reads), list(writes), add, self.label, alias, detail, flops, choice)
         self.steps.append(step)
 
     def each(

@@ -20,6 +20,7 @@ from .. import _native
 from ..errors import ModelFormatError
 from .deferred import Array, Constant, FileSource, stored
 from .ir import Graph, Node, Port
+from .tuning import check_choices
 
 MAGIC = b"fastconv network 1\n"
 _ALIGNMENT = 64
@@ -114,6 +115,7 @@ def save(
             for node in graph
         ],
         "constants": {name: writer.add(array) for name, array in graph.constants.items()},
+        "choices": graph.choices,
         "build": build_id() if packed else "",
         "packed": [[writer.add(block), places] for block, places in packed],
     }
@@ -215,6 +217,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Graph, list[tuple[Array, dict[st
             [(_read_port(p), name) for p, name in said["outputs"]],
             nodes,
             {name: reader.array(entry) for name, entry in said["constants"].items()},
+            check_choices(said.get("choices", {})),
         )
         return graph, packed
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

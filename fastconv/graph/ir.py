@@ -95,6 +95,8 @@ class Graph:
     outputs: list[tuple[Port, str]] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, Constant] = field(default_factory=dict)
+    #: What was measured to be fastest (see `tuning`): one table of a graph and its copies.
+    choices: dict[str, str] = field(default_factory=dict)
 
     def readers(self, value: str) -> int:
         """How many nodes and outputs read a value."""
@@ -141,12 +143,13 @@ class Graph:
         self.constants = {name: a for name, a in self.constants.items() if name in wanted}
 
     def copy(self) -> Graph:
-        """Copy the graph; constants are shared, for nothing writes them."""
+        """Copy the graph; constants are shared, for nothing writes them, and so are choices."""
         nodes = [
             Node(n.op, list(n.inputs), list(n.outputs), dict(n.attributes), n.label)
             for n in self.nodes
         ]
-        return Graph(list(self.inputs), list(self.outputs), nodes, dict(self.constants))
+        constants = dict(self.constants)
+        return Graph(list(self.inputs), list(self.outputs), nodes, constants, self.choices)
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

@@ -13,7 +13,7 @@ import numpy as np
 from .. import _native
 from .._views import dtype_name
 from ..errors import ShapeError
-from . import files
+from . import files, tuning
 from .builder import Builder, Plan
 from .check import Checked, check
 from .constants import Constants
@@ -55,6 +55,8 @@ class Model:
         Names of graph passes (`fastconv.graph.passes.PASSES`) to leave out.
     packed : sequence
         Blocks of packed constants that a file had.
+    tune : bool
+        Whether to measure what is fastest when planning for a new shape.
 
     Raises
     ------
@@ -73,8 +75,14 @@ class Model:
     array([[0., 0., 2.]], dtype=float32)
     """
 
-    def __init__(self, graph: Graph, without: Sequence[str] = (), packed: Blocks = ()) -> None:
-        self._source, self._without = graph, tuple(without)
+    def __init__(
+        self,
+        graph: Graph,
+        without: Sequence[str] = (),
+        packed: Blocks = (),
+        tune: bool = False,
+    ) -> None:
+        self._source, self._without, self._tune = graph, tuple(without), tune
         self._start(packed)
 
     def _start(self, packed: Blocks = ()) -> None:
@@ -247,15 +255,29 @@ class Model:
         return ready
 
     def _make(self, keys: Sequence[Any], arrays: Sequence[Any]) -> Ready:
-        """Plan with channels last, unless most of the work is done in planes then, too."""
-        b = Builder(self._constants)
+        """Plan with channels last, unless most of the work is done in planes then, too.
+
+        Where what is fastest was measured, or is now, that counts.
+        """
+        place = f"{_native.isa_active()} {[key[1][1:] for key in keys]}"
+        if self._tune and place not in self._graph.choices:
+            self._measure(keys, arrays, place)
+        layout = self._graph.choices.get(place)
+        b = Builder(self._constants, layout != "planes", self._graph.choices)
         values = self._lower(b, keys, arrays)
         work = dict.fromkeys((False, True), 0)
         for step in b.steps:
             work[step.detail in PLANAR] += step.flops
-        if work[True] > work[False]:
-            b = Builder(self._constants, channels_last=False)
+        if layout is None and work[True] > work[False]:
+            b = Builder(self._constants, False, self._graph.choices)
             values = self._lower(b, keys, arrays)
+        outputs, tensors = self._outputs_of(values)
+        return Ready(b.finish(tensors) if tensors else None, outputs)
+
+    def _outputs_of(
+        self, values: Mapping[str, Value | None]
+    ) -> tuple[list[int | Array], list[Tensor]]:
+        """Tell where each output comes from -> (see `Ready`, those that are computed)."""
         outputs: list[int | Array] = []
         tensors: list[Tensor] = []
         for _, name in self._graph.outputs:
@@ -266,7 +288,24 @@ class Model:
                 assert value is not None
                 outputs.append(len(tensors))
                 tensors.append(value)
-        return Ready(b.finish(tensors) if tensors else None, outputs)
+        return outputs, tensors
+
+    def _measure(self, keys: Sequence[Any], arrays: Sequence[Any], place: str) -> None:
+        """Measure what is fastest, on the arrays or on random ones."""
+
+        def build(channels_last: bool, algorithm: str) -> tuple[Builder, Plan]:
+            b = Builder(self._constants, channels_last, self._graph.choices, algorithm)
+            _, tensors = self._outputs_of(self._lower(b, keys, arrays))
+            return b, b.finish(tensors)
+
+        rng = np.random.default_rng(0)
+        run_time = [
+            rng.standard_normal(key[1]).astype(port.dtype) if array is None else array
+            for port, key, array in zip(self._graph.inputs, keys, arrays, strict=True)
+            if port.name not in self._checked.by_value
+        ]
+        if build(True, "auto")[0].steps:
+            tuning.tune(build, run_time, place, self._graph.choices)
 
     def _lower(
         self, b: Builder, keys: Sequence[Any], arrays: Sequence[Any]
@@ -286,10 +325,10 @@ class Model:
         return values
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"graph": self._source, "without": self._without}
+        return {"graph": self._source, "without": self._without, "tune": self._tune}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._source, self._without = state["graph"], state["without"]
+        self._source, self._without, self._tune = (state[k] for k in ("graph", "without", "tune"))
         self._start()
 
 

@@ -96,6 +96,28 @@ def element_strides(w: Value) -> tuple[int, ...]:
     return tuple(s // w.dtype.itemsize for s in w.constant.strides)
 
 
+def _packing(
+    b: Builder, asked: Any, algorithm: str, geometry: dict[str, Any]
+) -> tuple[tuple[str, str] | None, int, int]:
+    """Choose how to compute -> (key and name of the choice, its code, bytes of packed weights).
+
+    A choice that was measured comes first; one that cannot compute this is as if there were none.
+    The key tells images apart, not batches.
+    """
+    if algorithm != "auto":
+        return None, *b.question.conv2d_packing(*asked, algorithm=ALGORITHMS[algorithm], **geometry)
+    (_, typenum, _, x_size, x_stride), (_, _, _, w_size, _), (_, _, _, y_size, y_stride) = asked
+    images = (*x_size[1:], *x_stride[1:]), w_size, (*y_size[1:], *y_stride[1:])
+    key = f"{b.question.isa} {typenum} {images} {sorted(geometry.items())}"
+    name = b.choices.get(key, b.algorithm)
+    try:
+        return (key, name), *b.question.conv2d_packing(
+            *asked, algorithm=ALGORITHMS[name], **geometry
+        )
+    except ValueError:
+        return (key, "auto"), *b.question.conv2d_packing(*asked, algorithm=0, **geometry)
+
+
 def add_conv(
     b: Builder,
     x: Image,
@@ -116,14 +138,13 @@ def add_conv(
     `role` says how the weight's axes become the convolution's, whatever its strides are.
     """
     fused: dict[str, Any] = {"activation": ACTIVATIONS[activation], "alpha": alpha}
-    code = ALGORITHMS[algorithm]
     flops = 2 * prod(y.size) * prod(w_shape[1:])
     if isinstance(w, Known) and not isinstance(bias, Tensor):
         asked: Any = [
             (1, w.dtype.num, 0, size, tuple(s * w.dtype.itemsize for s in stride))
             for size, stride in ((x.size, x.stride), (w_shape, w_stride), (y.size, y.stride))
         ]
-        chosen, count = b.question.conv2d_packing(*asked, algorithm=code, **geometry)
+        choice, chosen, count = _packing(b, asked, algorithm, geometry)
         packed = b.packed(
             _pack_weights(
                 b,
@@ -147,11 +168,19 @@ def add_conv(
 
         # the higher bits say which variant
         names = {number: name for name, number in ALGORITHMS.items()}
-        b.step([x.tensor, packed], [y.tensor], add, detail=names[chosen & 0xFF], flops=flops)
+        b.step(
+            [x.tensor, packed],
+            [y.tensor],
+            add,
+            detail=names[chosen & 0xFF],
+            flops=flops,
+            choice=choice,
+        )
         return
     if isinstance(w, Known):
         w = Known(np.ascontiguousarray(_strided(w, w_shape, w_stride)), w.name and f"{w.name}~4")
         w_stride = contiguous(w_shape)  # type: ignore[assignment]
+    code = ALGORITHMS[algorithm]
     reads, at_run_time = _weight_steps(b, w, bias, w_shape, w_stride)
 
     def add_unpacked(program: _native.Program, at: At) -> None:
