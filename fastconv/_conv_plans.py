@@ -33,9 +33,22 @@ ACTIVATIONS: dict[str | None, int] = {
     "hardswish": 4,
     "sigmoid": 5,
     "silu": 6,
+    "tanh": 7,
+    "hardsigmoid": 8,
+    "elu": 9,
+    "selu": 10,
+    "gelu": 11,
+    "gelu_tanh": 12,
+    "softplus": 13,
+    "mish": 14,
 }
-#: leaky_relu's slope below zero; the other activations have no parameter.
-ALPHA = 0.01
+#: PyTorch's defaults: the slope below zero, the factor below zero, beta.
+ALPHAS: dict[str | None, float] = {"leaky_relu": 0.01, "elu": 1.0, "softplus": 1.0}
+
+
+def fused(activation: str | None) -> dict[str, Any]:
+    """Arguments of a step that ends with an activation."""
+    return {"activation": ACTIVATIONS[activation], "alpha": ALPHAS.get(activation, 0.0)}
 
 
 class ConvPlan(NamedTuple):
@@ -91,20 +104,20 @@ def _conv_plan(
                 f"{geometry['stride']}, dilation {geometry['dilation']}"
             )
         code = ALGORITHMS["auto"]  # a default is for what it fits
-    fused: dict[str, Any] = {"activation": ACTIVATIONS[activation], "alpha": ALPHA}
+    ending = fused(activation)
     x_at = x.at(run.input(x.key))
     if not packed:
         w_at = weight.at(run.input(weight.key))
         b_at = bias and bias.at(run.input(bias.key))
         y_at = y.at(run.output(y.key))
-        run.add_conv2d(x_at, w_at, b_at, y_at, algorithm=code, **fused, **geometry)
+        run.add_conv2d(x_at, w_at, b_at, y_at, algorithm=code, **ending, **geometry)
         return ConvPlan(run, None, (), 0)
     # any slot will do for asking: the packed weights' comes next, the output's after it
     chosen, size = run.conv2d_packing(x_at, weight.at(1), y.at(1), algorithm=code, **geometry)
     buffer = contiguous(np.dtype(np.uint8).num, (size,))
     w_at = weight.at(run.input(buffer))
     y_at = y.at(run.output(y.key))
-    run.add_conv2d(x_at, w_at, None, y_at, algorithm=chosen, packed=True, **fused, **geometry)
+    run.add_conv2d(x_at, w_at, None, y_at, algorithm=chosen, packed=True, **ending, **geometry)
     pack = _native.Program()
     w_at = weight.at(pack.input(weight.key))
     b_at = bias and bias.at(pack.input(bias.key))
@@ -189,7 +202,7 @@ def _unpacked_linear(
     x_at, w_at = x.at(run.input(x_key)), weight.at(run.input(w_key))
     b_at = bias and bias.at(run.input(bias.key))
     y_at = y.at(run.output(y_key))
-    run.add_linear(x_at, w_at, b_at, y_at, activation=ACTIVATIONS[activation], alpha=ALPHA)
+    run.add_linear(x_at, w_at, b_at, y_at, **fused(activation))
     return ConvPlan(run, None, (), 0)
 
 

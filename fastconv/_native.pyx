@@ -330,7 +330,7 @@ cdef class Program(Steps):
         else:
             check(fc_program_add_unfold(self.program, &d))
 
-    def add_elementwise(self, x, y, *, activation, alpha=0.0):
+    def add_elementwise(self, x, y, *, activation, alpha=0.0, beta=0.0):
         """Append an element-wise function (fc_elementwise_desc in fastconv.h)."""
         cdef fc_elementwise_desc d
         memset(&d, 0, sizeof(d))
@@ -338,14 +338,16 @@ cdef class Program(Steps):
         self.tensor(y, &d.y)
         d.activation = activation
         d.alpha = alpha
+        d.beta = beta
         check(fc_program_add_elementwise(self.program, &d))
 
-    def add_softmax(self, x, y):
-        """Append a softmax over axis 1 of (outer, axis, inner, 1) views."""
+    def add_softmax(self, x, y, *, logarithm=False):
+        """Append a softmax, or its logarithm, over axis 1 of (outer, axis, inner, 1) views."""
         cdef fc_softmax_desc d
         memset(&d, 0, sizeof(d))
         self.tensor(x, &d.x)
         self.tensor(y, &d.y)
+        d.logarithm = logarithm
         check(fc_program_add_softmax(self.program, &d))
 
     def add_local2d(self, x, weight, bias, y, *, kernel, stride, pad, dilation):

@@ -6,12 +6,13 @@ from math import prod
 from typing import Any
 
 from . import _native, shapes
-from ._conv_plans import ACTIVATIONS, ALPHA
+from ._conv_plans import ACTIVATIONS
 from ._views import (
     DATA_FORMATS,
     FLOAT32,
     INT64,
     Key,
+    Tensor,
     View,
     check_choice,
     check_floating,
@@ -23,6 +24,11 @@ from ._views import (
 )
 from .errors import ShapeError
 from .runtime import plan_cache
+
+#: Element-wise functions, with their numbers in the C contract.
+ELEMENTWISE = {**ACTIVATIONS, "clamp": 15}
+#: fc_binary's number of PReLU.
+PRELU = 6
 
 
 def _window(
@@ -273,7 +279,9 @@ def _merged(
 
 
 @plan_cache
-def elementwise(x_key: Key, out: Key | None, activation: str) -> _native.Program | None:
+def elementwise(
+    x_key: Key, out: Key | None, activation: str, alpha: float, beta: float
+) -> _native.Program | None:
     """Build the program of an element-wise function; None if the axes do not merge into four."""
     check_floating(x_key, "input")
     y_key = output_key(x_key[0], x_key[1], out)
@@ -288,13 +296,35 @@ def elementwise(x_key: Key, out: Key | None, activation: str) -> _native.Program
     y = View(y_key, tuple(size), tuple(y_stride))  # type: ignore[arg-type]
     x_at = x.at(program.input(x_key))
     program.add_elementwise(
-        x_at, y.at(program.output(y_key)), activation=ACTIVATIONS[activation], alpha=ALPHA
+        x_at,
+        y.at(program.output(y_key)),
+        activation=ELEMENTWISE[activation],
+        alpha=alpha,
+        beta=beta,
     )
     return program
 
 
 @plan_cache
-def softmax(x_key: Key, axis: int) -> _native.Program | None:
+def prelu(x_key: Key, w_key: Key) -> _native.Program:
+    """Build x < 0 ? w * x : x for x (n, channels, inner), w one number or one for each channel."""
+    shape = x_key[1]
+    y_key = output_key(x_key[0], shape, None)
+    w_stride = (0, w_key[2][0] if w_key[1] != (1,) else 0, 0)
+    program = _native.Program()
+
+    def operand(key: Key, strides: tuple[int, ...], slot: int) -> Tensor:
+        return View(key, (1, *shape), (0, *strides)).at(slot)  # type: ignore[arg-type]
+
+    x_at = operand(x_key, x_key[2], program.input(x_key))
+    w_at = operand(w_key, w_stride, program.input(w_key))
+    y_at = operand(y_key, y_key[2], program.output(y_key))
+    program.add_binary(x_at, w_at, y_at, operation=PRELU)
+    return program
+
+
+@plan_cache
+def softmax(x_key: Key, axis: int, logarithm: bool) -> _native.Program | None:
     """Build the program of a softmax; None if the axes around `axis` do not merge."""
     check_floating(x_key, "input")
     typenum, shape, strides = x_key
@@ -313,5 +343,5 @@ def softmax(x_key: Key, axis: int) -> _native.Program | None:
     y = View(key, x.size, (step * count * shape[axis], step * count, step, 0))
     program = _native.Program()
     x_at = x.at(program.input(x_key))
-    program.add_softmax(x_at, y.at(program.output(key)))
+    program.add_softmax(x_at, y.at(program.output(key)), logarithm=logarithm)
     return program

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _axes, _native, shapes
-from ._conv_plans import ACTIVATIONS, ALPHA, ConvPlan, bias_view
+from ._conv_plans import ACTIVATIONS, ConvPlan, bias_view, fused
 from ._views import (
     MOST_BYTES,
     Key,
@@ -96,13 +96,13 @@ def _build(request: _Request, algorithm: str | None, packed: bool) -> ConvPlan:
     code = algorithm_code(algorithm)
     run = _native.Program()
     around: dict[str, Any] = {"pad": pad, "pad_mode": pad_mode}
-    fused: dict[str, Any] = {"activation": ACTIVATIONS[activation], "alpha": ALPHA, **around}
+    ending = {**fused(activation), **around}
     x_at = x.at(run.input(x.key))
     if not packed:
         w_at = weight.at(run.input(weight.key))
         b_at = bias and bias.at(run.input(bias.key))
         y_at = y.at(run.output(y.key))
-        run.add_conv3d(x_at, w_at, b_at, y_at, algorithm=code, **fused, **options)
+        run.add_conv3d(x_at, w_at, b_at, y_at, algorithm=code, **ending, **options)
         return ConvPlan(run, None, (), 0)
     # any slot will do for asking: the packed weights' comes next, the output's after it
     chosen, size = run.conv3d_packing(
@@ -111,7 +111,7 @@ def _build(request: _Request, algorithm: str | None, packed: bool) -> ConvPlan:
     buffer = contiguous(np.dtype(np.uint8).num, (size,))
     w_at = weight.at(run.input(buffer))
     y_at = y.at(run.output(y.key))
-    run.add_conv3d(x_at, w_at, None, y_at, algorithm=chosen, packed=True, **fused, **options)
+    run.add_conv3d(x_at, w_at, None, y_at, algorithm=chosen, packed=True, **ending, **options)
     pack = _native.Program()
     w_at = weight.at(pack.input(weight.key))
     b_at = bias and bias.at(pack.input(bias.key))

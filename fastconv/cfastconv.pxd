@@ -71,9 +71,10 @@ cdef extern from "fastconv.h" nogil:
     ctypedef struct fc_elementwise_desc:
         fc_tensor x, y
         int32_t activation
-        double alpha
+        double alpha, beta
     ctypedef struct fc_softmax_desc:
         fc_tensor x, y
+        int32_t logarithm
     ctypedef struct fc_local2d_desc:
         fc_tensor x, weight, bias, y
         int64_t kernel[2]

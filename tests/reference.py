@@ -284,6 +284,10 @@ def _sigmoid(y: Array) -> Array:
         return np.asarray(1.0 / (1.0 + np.exp(-y)))
 
 
+def _selu_below(y: Array) -> Array:
+    return np.asarray(1.0507009873554805 * 1.6732632423543772 * np.expm1(np.minimum(y, 0.0)))
+
+
 #: name -> (function, a bound on |slope|)
 ACTIVATIONS: dict[str, tuple[Any, float]] = {
     "relu": (lambda y: np.maximum(y, 0.0), 1.0),
@@ -292,6 +296,14 @@ ACTIVATIONS: dict[str, tuple[Any, float]] = {
     "hardswish": (lambda y: y * np.minimum(np.maximum(y + 3.0, 0.0), 6.0) / 6.0, 1.5),
     "sigmoid": (_sigmoid, 0.25),
     "silu": (lambda y: y * _sigmoid(y), 1.1),
+    "tanh": (np.tanh, 1.0),
+    "hardsigmoid": (lambda y: np.minimum(np.maximum(y + 3.0, 0.0), 6.0) / 6.0, 1 / 6),
+    "elu": (lambda y: np.where(y > 0, y, np.expm1(np.minimum(y, 0))), 1.0),
+    "selu": (lambda y: np.where(y > 0, 1.0507009873554805 * y, _selu_below(y)), 1.8),
+    "gelu": (lambda y: y * np.vectorize(math.erfc)(-y / math.sqrt(2.0)) / 2.0, 1.2),
+    "gelu_tanh": (lambda y: y * _sigmoid(math.sqrt(8 / math.pi) * (y + 0.044715 * y**3)), 1.2),
+    "softplus": (lambda y: np.where(y > 20, y, np.logaddexp(0.0, y)), 1.0),
+    "mish": (lambda y: y * np.tanh(np.logaddexp(0.0, y)), 1.1),
 }
 
 

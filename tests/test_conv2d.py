@@ -116,9 +116,11 @@ def test_activation_at_the_ends_of_the_range(activation: str, dtype: str, isa: s
     np.testing.assert_array_equal(np.isnan(y), np.isnan(expected))
     tiny, eps = float(np.finfo(dtype).tiny), float(np.finfo(dtype).eps)
     finite = np.isfinite(expected) & (np.abs(expected) < large)
-    np.testing.assert_array_equal(y[~finite], expected[~finite].astype(dtype))
+    with np.errstate(over="ignore"):
+        rounded = expected.astype(dtype)
+    np.testing.assert_array_equal(y[~finite], rounded[~finite])
     atol = 1000 * tiny  # a sigmoid that is flushed to zero, times x
-    np.testing.assert_allclose(y[finite], expected[finite].astype(dtype), rtol=8 * eps, atol=atol)
+    np.testing.assert_allclose(y[finite], rounded[finite], rtol=8 * eps, atol=atol)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -68,7 +68,7 @@ Local: Any = nn.LocallyConnected2d
         (lambda: Conv2d(1 << 40, 1 << 40, 3), ShapeError, "weight of shape .* larger than memory"),
         (lambda: Linear(0, 4), ShapeError, "in_features must be at least 1"),
         (lambda: Linear(4, None), TypeError, "out_features must be an integer, got None"),
-        (lambda: Linear(4, 4, activation="elu"), ValueError, "activation must be one of"),
+        (lambda: Linear(4, 4, activation="gloo"), ValueError, "activation must be one of"),
         (lambda: MaxPool2d(0), ShapeError, "kernel_size must be at least 1"),
         (lambda: MaxPool2d(2, 0), ShapeError, "stride must be at least 1"),
         (lambda: MaxPool2d(2, padding=2), ShapeError, "padding must be at most half the kernel"),

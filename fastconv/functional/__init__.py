@@ -16,9 +16,26 @@ dtypes and arguments of the wrong kind, ``ValueError`` for words that are not am
 from .._conv_plans import ACTIVATIONS
 from .._volume_plans import DATA_FORMATS, PAD_MODES
 from ..runtime import ALGORITHMS
+from .activations import (
+    clamp,
+    elu,
+    gelu,
+    hardsigmoid,
+    hardswish,
+    leaky_relu,
+    mish,
+    prelu,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+    tanh,
+)
 from .columns import col2im, fold, im2col, unfold
 from .convolution import conv2d, locally_connected2d
-from .dense import flatten, linear, relu, softmax
+from .dense import flatten, linear, log_softmax, softmax
 from .images import pad
 from .packed import PackedWeights
 from .pooling import avg_pool2d, max_pool2d
@@ -37,6 +54,7 @@ __all__ = [
     "PAD_MODES",
     "PackedWeights",
     "avg_pool2d",
+    "clamp",
     "col2im",
     "conv1d",
     "conv2d",
@@ -44,14 +62,28 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "elu",
     "flatten",
     "fold",
+    "gelu",
+    "hardsigmoid",
+    "hardswish",
     "im2col",
+    "leaky_relu",
     "linear",
     "locally_connected2d",
+    "log_softmax",
     "max_pool2d",
+    "mish",
     "pad",
+    "prelu",
     "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
     "softmax",
+    "softplus",
+    "tanh",
     "unfold",
 ]

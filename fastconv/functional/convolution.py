@@ -45,8 +45,10 @@ def conv2d(
         the odd row or column at the end ("same_lower": at the beginning).
     groups : int, optional
         Channels and filters are split into so many groups that do not see each other.
-    activation : {None, "relu", "relu6", "leaky_relu", "hardswish", "sigmoid", "silu"}, optional
-        Applied in the same pass (leaky_relu with slope 0.01).
+    activation : str, optional
+        Applied in the same pass: "relu", "relu6", "leaky_relu" (slope 0.01), "elu", "selu",
+        "hardswish", "hardsigmoid", "sigmoid", "silu", "tanh", "gelu", "gelu_tanh", "softplus" or
+        "mish".
     padding_mode : {"zeros", "reflect", "replicate", "circular"}, optional
         What the padding holds: zeros, the image mirrored at its edge, its edge repeated, or the
         image again from the other end.

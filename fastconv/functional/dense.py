@@ -1,4 +1,4 @@
-"""What follows the convolutions: linear, activations, softmax, flatten."""
+"""What follows the convolutions: linear, softmax, flatten."""
 
 from __future__ import annotations
 
@@ -96,49 +96,6 @@ def linear(
     return out
 
 
-def relu(input: Array, *, out: Array | None = None, num_threads: int | None = None) -> Array:
-    """Elements below zero become zero; NaN stays NaN.
-
-    Parameters
-    ----------
-    input : ndarray
-        float32 or float64, of any shape.
-    out : ndarray, optional
-        May be `input` itself.
-
-    Returns
-    -------
-    ndarray
-        Of the same shape and, as far as possible, memory order.
-
-    Raises
-    ------
-    TypeError
-        If the dtype is not supported.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastconv.functional import relu
-    >>> relu(np.array([-1.5, 0.0, 2.5]))
-    array([0. , 0. , 2.5])
-    """
-    x, key = _native.describe(input, "input")
-    check_floating(key, "input")
-    if out is None and not x.flags.c_contiguous:
-        out = np.empty_like(x, subok=False)  # the input's memory order
-    o_key = None
-    if out is not None:
-        o_key = check_out(out, *(() if out is input else (x,)), shape=key[1])
-    program = _plans.elementwise(key, o_key, "relu")
-    if program is not None:
-        return program.run((x,), None if out is None else (out,), num_threads)  # type: ignore[no-any-return]
-    target = np.empty(key[1], x.dtype) if out is None else out
-    flat = relu(np.ascontiguousarray(x).reshape(-1), num_threads=num_threads)
-    target[...] = flat.reshape(key[1])
-    return target
-
-
 def softmax(input: Array, dim: int = -1, *, num_threads: int | None = None) -> Array:
     """Exponentials that sum to one along an axis.
 
@@ -169,17 +126,39 @@ def softmax(input: Array, dim: int = -1, *, num_threads: int | None = None) -> A
     array([[0.5, 0.5],
            [0.5, 0.5]])
     """
+    return _softmax(input, dim, logarithm=False, num_threads=num_threads)
+
+
+def log_softmax(input: Array, dim: int = -1, *, num_threads: int | None = None) -> Array:
+    """Logarithm of `softmax`, without its underflow: x - max - log(sum(exp(x - max))).
+
+    Parameters
+    ----------
+    input, dim, num_threads : optional
+        As in `softmax`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.functional import log_softmax
+    >>> log_softmax(np.array([0.0, 1000.0]))
+    array([-1000.,     0.])
+    """
+    return _softmax(input, dim, logarithm=True, num_threads=num_threads)
+
+
+def _softmax(input: Array, dim: int, *, logarithm: bool, num_threads: int | None) -> Array:
     x, key = _native.describe(input, "input")
     check_floating(key, "input")
     axis = _axis(dim, "dim", x.ndim)
     if x.ndim == 0:
-        return softmax(x.reshape(1), num_threads=num_threads).reshape(())
-    program = _plans.softmax(key, axis)
+        x, key = _native.describe(x.reshape(1), "input")
+    program = _plans.softmax(key, axis, logarithm)
     if program is None:
         x, key = _native.describe(np.ascontiguousarray(x), "input")
-        program = _plans.softmax(key, axis)
+        program = _plans.softmax(key, axis, logarithm)
         assert program is not None
-    return program.run((x,), None, num_threads)  # type: ignore[no-any-return]
+    return program.run((x,), None, num_threads).reshape(input.shape)  # type: ignore[no-any-return]
 
 
 def _axis(dim: int, name: str, ndim: int) -> int:

@@ -9,17 +9,33 @@ conv.py        Conv2d, LocallyConnected2d
 volumes.py     Conv1d, Conv3d
 transposed.py  ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 pooling.py     MaxPool2d, AvgPool2d
-elementwise.py ReLU, Softmax
+elementwise.py ReLU, Softmax, LogSoftmax
+activations.py other activations
 dense.py       Linear, Flatten
 container.py   Sequential
 summary.py     the table of layers, volumes, parameters, multiply-adds (fastconv.summary)
 ```
 """
 
+from .activations import (
+    ELU,
+    GELU,
+    SELU,
+    Hardsigmoid,
+    Hardswish,
+    LeakyReLU,
+    Mish,
+    PReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
 from .container import Sequential
 from .conv import Conv2d, LocallyConnected2d
 from .dense import Flatten, Linear
-from .elementwise import ReLU, Softmax
+from .elementwise import LogSoftmax, ReLU, Softmax
 from .module import IncompatibleKeys, Module
 from .parameter import Parameter
 from .pooling import AvgPool2d, MaxPool2d
@@ -29,6 +45,9 @@ from .volume import VolumeLayer
 from .volumes import Conv1d, Conv3d
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
     "AvgPool2d",
     "Conv1d",
     "Conv2d",
@@ -37,15 +56,26 @@ __all__ = [
     "ConvTranspose2d",
     "ConvTranspose3d",
     "Flatten",
+    "Hardsigmoid",
+    "Hardswish",
     "IncompatibleKeys",
+    "LeakyReLU",
     "Linear",
     "LocallyConnected2d",
+    "LogSoftmax",
     "MaxPool2d",
+    "Mish",
     "Module",
+    "PReLU",
     "Parameter",
     "ReLU",
+    "ReLU6",
     "Sequential",
+    "SiLU",
+    "Sigmoid",
     "Softmax",
+    "Softplus",
+    "Tanh",
     "VolumeLayer",
     "summary",
 ]

@@ -1,4 +1,4 @@
-"""Sequential: layers one after another, with ReLU run inside the layer before it."""
+"""Sequential: layers one after another, with activations run inside the layer before them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from ..errors import ShapeError
+from .activations import fused_name
 from .checks import read_shape
 from .conv import Conv2d
 from .dense import Flatten, Linear
@@ -23,14 +24,14 @@ __all__ = ["Sequential"]
 #: The largest volume of as many images as are run at once: about a second-level cache.
 SLICE_BYTES = 2 << 20
 
-#: Layers that run a following ReLU themselves. Exact types: a subclass may compute something else.
+#: Layers that run a following activation themselves. Exact types: a subclass may do otherwise.
 FUSING = (Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Linear)
 
 
 class Sequential(Module):
     """Layers that run one after another.
 
-    A `ReLU` after a convolution or `Linear` runs within that layer, with the same bits as alone.
+    An activation after a convolution or `Linear` runs within that layer, with the same bits.
     A large batch is run some images at a time, so that volumes stay in cache from layer to layer:
     with the same bits, too.
 
@@ -136,14 +137,15 @@ class Sequential(Module):
 
     def _run_layers(self, value: Any) -> Any:
         layers = list(self._layers.items())
-        skip = False
+        activation: str | None = None
         for i, (name, layer) in enumerate(layers):
-            if skip:
-                skip = False
+            if activation is not None:
+                activation = None
                 continue
-            skip = i + 1 < len(layers) and _fuses(layer, layers[i + 1][1])
+            if i + 1 < len(layers):
+                activation = _fused(layer, layers[i + 1][1])
             try:
-                value = _run_with_relu(layer, value) if skip else layer(value)
+                value = _run_fused(layer, value, activation) if activation else layer(value)
             except ShapeError as error:
                 _add_place(error, name)
                 raise
@@ -209,7 +211,9 @@ def _looks_at_one(layer: Module) -> bool:
     if type(layer) is Flatten:
         return layer.start_dim == 1
     ours = type(layer).__module__.startswith(__package__)
-    return (isinstance(layer, VolumeLayer) and ours) or type(layer) in (ReLU, Linear)
+    if (isinstance(layer, VolumeLayer) and ours) or type(layer) is Linear:
+        return True
+    return fused_name(layer) is not None
 
 
 def _add_place(error: ShapeError, name: str) -> None:
@@ -217,14 +221,15 @@ def _add_place(error: ShapeError, name: str) -> None:
     error.args = (f"layer {name}: {error}",)
 
 
-def _fuses(layer: Module, following: Module) -> bool:
-    if type(following) is not ReLU or type(layer) not in FUSING:
-        return False
-    return getattr(layer, "activation", None) is None
+def _fused(layer: Module, following: Module) -> str | None:
+    """Name of the activation that `layer` can run for the layer that follows it."""
+    if type(layer) not in FUSING or getattr(layer, "activation", None) is not None:
+        return None
+    return fused_name(following)
 
 
-def _run_with_relu(layer: Any, value: Any) -> Any:
+def _run_fused(layer: Any, value: Any, activation: str) -> Any:
     try:
-        return layer._run(value, "relu")
+        return layer._run(value, activation)
     except ShapeError as error:
         raise layer._named(error, value) from None

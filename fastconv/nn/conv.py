@@ -46,8 +46,8 @@ class Conv2d(VolumeLayer):
     padding_mode : {"zeros", "reflect", "replicate", "circular"}, optional
         What the padding holds.
     activation : str, optional
-        Applied to the output in the same pass: "relu", "relu6", "leaky_relu", "hardswish",
-        "sigmoid" or "silu".
+        Applied to the output in the same pass: one of `fastconv.functional.ACTIVATIONS`, such as
+        "relu", "silu" or "gelu".
     data_format : {"NCHW", "NHWC"}, optional
         Axes of input and output. The weight's are the same in both.
     strict : bool, optional

@@ -1,4 +1,4 @@
-"""Layers that keep the shape: ReLU and Softmax."""
+"""Layers that keep the shape: ReLU, Softmax and LogSoftmax."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .checks import check_flag
 from .module import Module
 from .parameter import Array
 
-__all__ = ["ReLU", "Softmax"]
+__all__ = ["LogSoftmax", "ReLU", "Softmax"]
 
 
 class ReLU(Module):
     """The larger of each value and zero.
 
-    After a `Conv2d` or `Linear` in a `Sequential` it runs within that layer, with the same bits.
+    After a convolution or `Linear` in a `Sequential` it runs within that layer, with the same bits.
 
     Parameters
     ----------
@@ -122,3 +122,34 @@ class Softmax(Module):
         Softmax(dim=1)
         """
         return f"dim={self.dim}"
+
+
+class LogSoftmax(Softmax):
+    """Logarithm of `Softmax`, without its underflow.
+
+    Parameters
+    ----------
+    dim : int, optional
+        The axis, as in `Softmax`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> nn.LogSoftmax(dim=1)(np.array([[0.0, 1000.0]]))
+    array([[-1000.,     0.]])
+    """
+
+    def forward(self, input: Array, *, num_threads: int | None = None) -> Array:
+        """Apply to an array that has the axis.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv import nn
+        >>> nn.LogSoftmax(dim=-1).forward(np.array([1.0]))
+        array([0.])
+        """
+        axes = getattr(input, "ndim", None)  # what is not an array is refused below
+        axis = -1 if axes is None else self._axis(axes)
+        return functional.log_softmax(input, axis, num_threads=num_threads)

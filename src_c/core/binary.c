@@ -161,7 +161,7 @@ fc_status fc_program_add_binary(struct fc_program *program, const fc_binary_desc
         return status;
     if (d->a.dtype > FC_FLOAT64 || d->b.dtype != d->a.dtype || d->operation < FC_ADD ||
         d->operation > FC_LESS_OR_EQUAL || d->activation < FC_IDENTITY ||
-        d->activation > (d->operation < FC_EQUAL ? FC_SILU : FC_IDENTITY) ||
+        d->activation > (d->operation < FC_EQUAL ? FC_MISH : FC_IDENTITY) ||
         d->y.dtype != (d->operation < FC_EQUAL ? d->a.dtype : (int32_t)FC_UINT8))
         return FC_ERROR_UNSUPPORTED;
     if (memcmp(d->a.size, d->y.size, sizeof d->a.size) ||

@@ -31,7 +31,7 @@ static fc_status check(const fc_conv2d_desc *d) {
         (status = fc_check_tensor(y)))
         return status;
     if (w->dtype != x->dtype || y->dtype != x->dtype || d->activation < FC_IDENTITY ||
-        d->activation > FC_SILU)
+        d->activation > FC_MISH)
         return FC_ERROR_UNSUPPORTED;
     if (x->size[1] % d->groups || w->size[1] != x->size[1] / d->groups ||
         y->size[1] != w->size[0] || y->size[0] != x->size[0])

@@ -16,7 +16,7 @@ static void apply(const struct elementwise_plan *plan, const void *x, void *y, i
     if (plan->mathematical)
         plan->kernels->unary(d->activation, x, y, count);
     else
-        plan->kernels->activate(d->activation, d->alpha, x, y, count);
+        plan->kernels->activate_by_two(d->activation, d->alpha, d->beta, x, y, count);
 }
 
 static void elementwise_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
@@ -81,9 +81,9 @@ static fc_status add_step(struct fc_program *program, const fc_elementwise_desc 
 }
 
 fc_status fc_program_add_elementwise(struct fc_program *program, const fc_elementwise_desc *d) {
-    if (d->activation < FC_IDENTITY || d->activation > FC_SILU) return FC_ERROR_UNSUPPORTED;
+    if (d->activation < FC_IDENTITY || d->activation > FC_CLAMP) return FC_ERROR_UNSUPPORTED;
     return add_step(program, d, 0, d->activation < FC_SIGMOID ? 0.1 : 1,
-                    d->activation >= FC_LEAKY_RELU);
+                    d->activation >= FC_LEAKY_RELU && d->activation != FC_CLAMP);
 }
 
 fc_status fc_program_add_unary(struct fc_program *program, const fc_unary_desc *d) {
@@ -131,7 +131,10 @@ static void softmax_run(const void *plan_, const struct fc_run *run, int64_t i, 
         plan->kernels->copy2d(&in);
         for (int64_t r = 0; r < rows; r++) {
             char *row = run->scratch + r * count * plan->bytes;
-            plan->kernels->softmax(row, row, count);
+            if (plan->desc.logarithm)
+                plan->kernels->log_softmax(row, row, count);
+            else
+                plan->kernels->softmax(row, row, count);
         }
         plan->kernels->copy2d(&out);
     }

@@ -84,7 +84,7 @@ static fc_status check(const fc_linear_desc *d) {
         return status;
     if (x->dtype > FC_FLOAT64 || w->dtype != x->dtype || y->dtype != x->dtype ||
         (fc_present(b) && b->dtype != x->dtype) || d->activation < FC_IDENTITY ||
-        d->activation > FC_SILU || !contiguous_rows(x) || !contiguous_rows(w) ||
+        d->activation > FC_MISH || !contiguous_rows(x) || !contiguous_rows(w) ||
         !contiguous_rows(y))
         return FC_ERROR_UNSUPPORTED;
     const int64_t xs[4] = {y->size[0], w->size[1], 1, 1}, ys[4] = {y->size[0], w->size[0], 1, 1};

@@ -73,7 +73,16 @@ typedef enum fc_activation {
     FC_LEAKY_RELU = 3, /* alpha is the slope below zero */
     FC_HARDSWISH = 4,
     FC_SIGMOID = 5,
-    FC_SILU = 6
+    FC_SILU = 6,
+    FC_TANH = 7,
+    FC_HARDSIGMOID = 8,
+    FC_ELU = 9, /* alpha (exp(x) - 1) below zero */
+    FC_SELU = 10,
+    FC_GELU = 11,      /* x (1 + erf(x / sqrt 2)) / 2 */
+    FC_GELU_TANH = 12, /* its approximation by tanh */
+    FC_SOFTPLUS = 13, /* log(1 + exp(alpha x)) / alpha; x where alpha x is above beta (fused: 20) */
+    FC_MISH = 14,     /* x tanh(log(1 + exp(x))) */
+    FC_CLAMP = 15     /* between alpha and beta; in element-wise steps alone */
 } fc_activation;
 
 typedef enum fc_algorithm {
@@ -183,12 +192,13 @@ typedef struct fc_columns_desc {
 typedef struct fc_elementwise_desc {
     fc_tensor x, y;
     int32_t activation;
-    double alpha;
+    double alpha, beta;
 } fc_elementwise_desc;
 
-/* y = exp(x - max) / sum over axis 1; axes: outer, the softmax's own, inner, 1. */
+/* y = exp(x - max) / sum over axis 1, or its logarithm; axes: outer, the softmax's own, inner, 1. */
 typedef struct fc_softmax_desc {
     fc_tensor x, y;
+    int32_t logarithm;
 } fc_softmax_desc;
 
 /* Local response normalization: y[n][c] = x[n][c] / (bias + alpha/size * sum of squares)^beta over the

@@ -28,9 +28,10 @@
 
 #include "kernels/vector.tmpl.h"
 
-#include "kernels/activate.tmpl.h"
 #include "kernels/binary.tmpl.h"
 #include "kernels/copy2d.tmpl.h"
+#include "kernels/functions.tmpl.h"
+#include "kernels/activate.tmpl.h"
 #include "kernels/depthwise.tmpl.h"
 #include "kernels/dot.tmpl.h"
 #include "kernels/dots.tmpl.h"

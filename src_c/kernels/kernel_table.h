@@ -241,7 +241,13 @@ typedef void (*fc_add2d_fn)(const struct fc_copy2d_args *args);
  * edges:     tails are masked; NaN gives NaN. */
 typedef void (*fc_activate_fn)(int kind, double alpha, const void *x, void *y, ptrdiff_t count);
 
-/* softmax: one row.
+/* activate_by_two: the same with a second parameter, fc_elementwise_desc's beta; activate takes
+ * FC_SOFTPLUS_THRESHOLD for that. */
+#define FC_SOFTPLUS_THRESHOLD 20
+typedef void (*fc_activate_by_two_fn)(int kind, double alpha, double beta, const void *x, void *y,
+                                      ptrdiff_t count);
+
+/* softmax: one row; log_softmax: its logarithm, x[i] - max - log(sum_j exp(x[j] - max)).
  * formula:   y[i] = exp(x[i] - max) / sum_j exp(x[j] - max), i < count
  * layout:    contiguous; x == y allowed
  * alignment: none needed
@@ -385,7 +391,8 @@ struct fc_kernel_set {
     fc_argmax_fn argmax;
     fc_divide_fn divide;
     fc_activate_fn activate;
-    fc_softmax_fn softmax;
+    fc_activate_by_two_fn activate_by_two;
+    fc_softmax_fn softmax, log_softmax;
     fc_response_fn response;
     fc_dot_fn dot;
     fc_dots_fn dots;

@@ -59,7 +59,7 @@ static struct conv_case draw(struct random *random) {
         .filters = RANDOM_OF(random, filters),
         .r = RANDOM_OF(random, kernels),
         .s = RANDOM_OF(random, kernels),
-        .activation = (int32_t)random_range(random, FC_IDENTITY, FC_SILU),
+        .activation = (int32_t)random_range(random, FC_IDENTITY, FC_MISH),
         .algorithm = (int32_t)random_range(random, FC_ALGORITHM_AUTO, FC_ALGORITHM_PLANAR),
         .bias = random_range(random, 0, 2) > 0,
         .packed = random_range(random, 0, 2) == 0,

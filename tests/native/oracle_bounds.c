@@ -43,6 +43,43 @@ struct expected activated(int32_t dtype, int32_t activation, real alpha, struct 
         real y = v * sigmoid(v);
         return (struct expected){y, 1.1L * x.bound + 9 * u * fabsl(y) + tiny * (1 + fabsl(v))};
     }
+    case FC_TANH: {
+        real y = tanhl(v);
+        return (struct expected){y, x.bound + 8 * u * fabsl(y) + tiny};
+    }
+    case FC_HARDSIGMOID: {
+        real y = isnan(v) ? v : (v + 3 < 0 ? 0 : v + 3 > 6 ? 6 : v + 3) / 6;
+        return (struct expected){y, x.bound / 6 + 4 * u * (fabsl(y) + 0.5L) + tiny};
+    }
+    case FC_ELU:
+    case FC_SELU: {
+        real scale = activation == FC_SELU ? 1.0507009873554804934193349852946L : 1;
+        real factor = activation == FC_SELU ? 1.6732632423543772848170429916717L : alpha;
+        real y = scale * (v > 0 ? v : factor * expm1l(v));
+        real slope = scale * fmaxl(1, fabsl(factor));
+        return (struct expected){y, slope * x.bound + 8 * u * fabsl(y) + 2 * tiny};
+    }
+    case FC_GELU: { /* without fma the exponent's error grows with its size */
+        real y = v * erfcl(-v / sqrtl(2)) / 2, spread = fminl(v * v, 200);
+        return (struct expected){y, 1.2L * x.bound + (12 + spread) * u * fabsl(y) +
+                                        tiny * (1 + fabsl(v))};
+    }
+    case FC_GELU_TANH: {
+        real w = sqrtl(8 / acosl(-1)) * (v + 0.044715L * v * v * v), y = v * sigmoid(w);
+        real spread = fminl(fabsl(w), 800);
+        return (struct expected){y, 1.2L * x.bound + (12 + 6 * spread) * u * fabsl(y) +
+                                        tiny * (1 + fabsl(v))};
+    }
+    case FC_SOFTPLUS: {
+        real w = alpha * v, y = w > 20 ? v : (fmaxl(w, 0) + log1pl(expl(-fabsl(w)))) / alpha;
+        real jump = fabsl(w - 20) < 1 ? 3e-9L / fabsl(alpha) : 0; /* either side of the threshold */
+        return (struct expected){y, x.bound + (8 + 2 * fminl(fabsl(w), 800)) * u * fabsl(y) + jump +
+                                        tiny * (1 + 1 / fabsl(alpha))};
+    }
+    case FC_MISH: {
+        real y = v * tanhl(v > 0 ? v + log1pl(expl(-v)) : log1pl(expl(v)));
+        return (struct expected){y, 1.2L * x.bound + 12 * u * fabsl(y) + tiny * (1 + fabsl(v))};
+    }
     }
     return x;
 }

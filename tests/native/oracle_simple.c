@@ -63,6 +63,11 @@ struct expected oracle_softmax(const struct scene *scene, const void *desc, cons
     }
     real distance = largest - tensor_get(scene, &d->x, at[0], at[1], at[2], at[3]);
     real value = expl(-distance) / sum;
+    if (d->logarithm) {
+        real y = -distance - logl(sum), u = unit_roundoff(d->x.dtype);
+        return (struct expected){
+            y, u * (4 * fabsl(distance) + 4 * fabsl(logl(sum)) + 16 + spread / sum + (real)count)};
+    }
     real relative = 16 + (value > 0 ? distance : 0) + spread / sum + (real)count;
     return (struct expected){value, relative * unit_roundoff(d->x.dtype) * value +
                                         4 * smallest_normal(d->x.dtype)};

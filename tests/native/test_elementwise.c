@@ -9,7 +9,8 @@ static fc_status add(fc_program *program, const void *desc) {
 }
 
 static void check(struct random *random, fc_dtype dtype, int activation, int64_t widest) {
-    fc_elementwise_desc d = {.activation = activation, .alpha = random_unit(random) * 1.5};
+    fc_elementwise_desc d = {
+        .activation = activation, .alpha = random_unit(random) * 1.5, .beta = 20};
     int64_t size[4], at[4];
     for (int a = 0; a < 4; a++)
         size[a] = random_range(random, 1, a == 3 ? widest : widest > 100 ? 2 : 4);
@@ -46,7 +47,7 @@ static void in_place(fc_dtype dtype, int activation, enum layout layout) {
     case_begin("activation %d in place, layout %d", activation, (int)layout);
     struct scene scene;
     scene_open(&scene, 23);
-    fc_elementwise_desc d = {.activation = activation, .alpha = 0.1};
+    fc_elementwise_desc d = {.activation = activation, .alpha = 0.1, .beta = 20};
     d.x = d.y = tensor_make(&scene, layout, dtype, 2, 3, 5, 37);
     tensor_fill(&scene, &d.x);
     struct expected *expected = expect_all(&scene, &d, &d.y, oracle_elementwise);
@@ -63,8 +64,8 @@ void suite_elementwise(const struct setting *setting) {
     struct random random = {19};
     suite_begin("elementwise", setting);
     for (int i = 0; i < (setting->small ? 70 : 500); i++)
-        check(&random, setting->dtype, i % (FC_SILU + 1), i % 50 == 49 ? 9000 : 40);
-    for (int activation = FC_IDENTITY; activation <= FC_SILU; activation++)
+        check(&random, setting->dtype, i % (FC_MISH + 1), i % 50 == 49 ? 9000 : 40);
+    for (int activation = FC_IDENTITY; activation <= FC_MISH; activation++)
         for (int layout = 0; layout < LAYOUT_COUNT; layout++)
             in_place(setting->dtype, activation, (enum layout)layout);
     suite_end();
@@ -75,7 +76,7 @@ static fc_status add_softmax(fc_program *program, const void *desc) {
 }
 
 static void check_softmax(struct random *random, fc_dtype dtype, int64_t longest, int scale) {
-    fc_softmax_desc d;
+    fc_softmax_desc d = {.logarithm = (int32_t)random_range(random, 0, 1)};
     int64_t outer = random_range(random, 1, 4), inner = random_range(random, 1, 20);
     int64_t count = random_range(random, 1, longest);
     enum layout x = (enum layout)random_range(random, 0, LAYOUT_COUNT - 1);

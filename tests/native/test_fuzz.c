@@ -226,13 +226,16 @@ static fc_status add_elementwise(fc_program *program, const void *desc) {
 static int elementwise_ready(const struct scene *scene, const void *desc) {
     const fc_elementwise_desc *d = desc;
     const fc_tensor *inputs[] = {&d->x};
-    return fabs(d->alpha) < 1e6 && runnable(scene, inputs, 1, &d->y);
+    if (d->activation > FC_MISH || !(fabs(d->alpha) < 1e6)) return 0;
+    if (d->activation == FC_SOFTPLUS && (d->beta != 20 || fabs(d->alpha) < 1e-3)) return 0;
+    return runnable(scene, inputs, 1, &d->y);
 }
 
 static void fuzz_elementwise(struct random *random, fc_dtype dtype) {
     struct scene scene;
     scene_open(&scene, random_bits(random));
-    fc_elementwise_desc d = {.activation = (int32_t)random_range(random, 0, FC_SILU)};
+    fc_elementwise_desc d = {
+        .activation = (int32_t)random_range(random, 0, FC_MISH), .alpha = 0.7, .beta = 20};
     d.x = tensor_make(&scene, LAYOUT_NHWC, dtype, 2, 3, 4, 9);
     d.y = tensor_make(&scene, LAYOUT_NCHW, dtype, 2, 3, 4, 9);
     tensor_fill(&scene, &d.x);
@@ -254,7 +257,7 @@ static int softmax_ready(const struct scene *scene, const void *desc) {
 static void fuzz_softmax(struct random *random, fc_dtype dtype) {
     struct scene scene;
     scene_open(&scene, random_bits(random));
-    fc_softmax_desc d;
+    fc_softmax_desc d = {.logarithm = (int32_t)random_range(random, 0, 1)};
     d.x = tensor_make(&scene, LAYOUT_NHWC, dtype, 2, 19, 4, 1);
     d.y = tensor_make(&scene, LAYOUT_NCHW, dtype, 2, 19, 4, 1);
     tensor_fill(&scene, &d.x);

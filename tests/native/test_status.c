@@ -112,7 +112,7 @@ static void convolutions(void) {
     CONV2D(FC_ERROR_UNSUPPORTED, d.bias.dtype = FC_FLOAT64);
     CONV2D(FC_ERROR_UNSUPPORTED, d.x.dtype = d.weight.dtype = d.bias.dtype = d.y.dtype = FC_INT8);
     CONV2D(FC_ERROR_UNSUPPORTED, d.activation = -1);
-    CONV2D(FC_ERROR_UNSUPPORTED, d.activation = FC_SILU + 1);
+    CONV2D(FC_ERROR_UNSUPPORTED, d.activation = FC_MISH + 1);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = -1);
     CONV2D(FC_ERROR_UNSUPPORTED, d.algorithm = 99);
     CONV2D(FC_OK, d.algorithm = FC_ALGORITHM_WINOGRAD);
@@ -178,7 +178,7 @@ static void other_operators(void) {
     FOLD(FC_ERROR_UNSUPPORTED, d.x.dtype = d.columns.dtype = FC_INT64);
     ELEMENTWISE(FC_OK, (void)0);
     ELEMENTWISE(FC_ERROR_SHAPE, d.y.size[2] = 5);
-    ELEMENTWISE(FC_ERROR_UNSUPPORTED, d.activation = 7);
+    ELEMENTWISE(FC_ERROR_UNSUPPORTED, d.activation = FC_CLAMP + 1);
     ELEMENTWISE(FC_ERROR_UNSUPPORTED, d.x.dtype = d.y.dtype = FC_INT8);
     SOFTMAX(FC_OK, (void)0);
     SOFTMAX(FC_ERROR_SHAPE, d.x.size[3] = d.y.size[3] = 2);

@@ -125,7 +125,7 @@ static void check(struct random *random, fc_dtype dtype) {
         if (output[a] < 1) return;
     }
     d->algorithm = (int32_t)random_range(random, FC_ALGORITHM_AUTO, FC_ALGORITHM_PLANAR);
-    d->activation = (int32_t)random_range(random, FC_IDENTITY, FC_SILU);
+    d->activation = (int32_t)random_range(random, FC_IDENTITY, FC_MISH);
     d->alpha = -0.3;
     int64_t n = random_range(random, 1, 3), inputs = d->groups * channels;
     int64_t outputs = d->groups * filters;
