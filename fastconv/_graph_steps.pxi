@@ -124,3 +124,38 @@ cdef class Steps:
         d.smallest = smallest
         d.last = last
         check(fc_program_add_extreme(self.program, &d))
+
+    def add_batch_norm(self, x, y, mean, variance, weight, bias, *, epsilon, activation=0,
+                       alpha=0.0):
+        """Append a batch normalization (fc_batch_norm_desc in fastconv.h)."""
+        cdef fc_batch_norm_desc d
+        self.tensor(x, &d.x)
+        self.tensor(y, &d.y)
+        self.tensor(mean, &d.mean)
+        self.tensor(variance, &d.variance)
+        self.tensor(weight, &d.weight)
+        self.tensor(bias, &d.bias)
+        d.epsilon = epsilon
+        d.activation = activation
+        d.alpha = alpha
+        check(fc_program_add_batch_norm(self.program, &d))
+
+    def add_resize(self, x, y, rows, columns):
+        """Append a resize; rows, columns: (taps, indices, weights) for each axis of the output."""
+        cdef fc_resize_desc d
+        cdef cnp.ndarray index, weight
+        cdef int a
+        self.tensor(x, &d.x)
+        self.tensor(y, &d.y)
+        kept = []
+        for a in range(2):
+            taps, indices, weights = (rows, columns)[a]
+            index = np.ascontiguousarray(indices, np.int64)
+            weight = np.ascontiguousarray(weights, np.float64)
+            if not cnp.PyArray_SIZE(index) == cnp.PyArray_SIZE(weight) == taps * d.y.size[2 + a]:
+                raise ValueError("a table's size is not that of the output")
+            kept += [index, weight]
+            d.taps[a] = taps
+            d.index[a] = <const int64_t *>cnp.PyArray_DATA(index)
+            d.weight[a] = <const double *>cnp.PyArray_DATA(weight)
+        check(fc_program_add_resize(self.program, &d))

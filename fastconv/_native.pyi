@@ -8,6 +8,7 @@ Key = tuple[int, tuple[int, ...], tuple[int, ...]]
 Tensor = tuple[int, int, int, tuple[int, int, int, int], tuple[int, int, int, int]]
 Volume = tuple[Any, ...]
 Pair = tuple[int, int]
+Table = tuple[int, NDArray[np.int64], NDArray[np.float64]]
 
 thread_context: ContextVar[int]
 
@@ -187,6 +188,20 @@ class Program(Steps):
     def add_elementwise(
         self, x: Tensor, y: Tensor, *, activation: int, alpha: float = ..., beta: float = ...
     ) -> None: ...
+    def add_batch_norm(
+        self,
+        x: Tensor,
+        y: Tensor,
+        mean: Tensor | None,
+        variance: Tensor | None,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        *,
+        epsilon: float,
+        activation: int = ...,
+        alpha: float = ...,
+    ) -> None: ...
+    def add_resize(self, x: Tensor, y: Tensor, rows: Table, columns: Table) -> None: ...
     def add_softmax(self, x: Tensor, y: Tensor, *, logarithm: bool = ...) -> None: ...
     def add_local2d(
         self,

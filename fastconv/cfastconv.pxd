@@ -72,6 +72,16 @@ cdef extern from "fastconv.h" nogil:
         fc_tensor x, y
         int32_t activation
         double alpha, beta
+    ctypedef struct fc_batch_norm_desc:
+        fc_tensor x, y, mean, variance, weight, bias
+        double epsilon
+        int32_t activation
+        double alpha
+    ctypedef struct fc_resize_desc:
+        fc_tensor x, y
+        int64_t taps[2]
+        const int64_t *index[2]
+        const double *weight[2]
     ctypedef struct fc_softmax_desc:
         fc_tensor x, y
         int32_t logarithm
@@ -137,6 +147,8 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_program_add_fold(fc_program *program, const fc_columns_desc *desc)
     fc_status fc_program_add_elementwise(fc_program *program, const fc_elementwise_desc *desc)
     fc_status fc_program_add_softmax(fc_program *program, const fc_softmax_desc *desc)
+    fc_status fc_program_add_batch_norm(fc_program *program, const fc_batch_norm_desc *desc)
+    fc_status fc_program_add_resize(fc_program *program, const fc_resize_desc *desc)
     fc_status fc_program_add_local2d(fc_program *program, const fc_local2d_desc *desc)
     fc_status fc_program_add_response(fc_program *program, const fc_response_desc *desc)
     fc_status fc_program_add_copy(fc_program *program, const fc_copy_desc *desc)

@@ -58,6 +58,39 @@ SIGNATURES: dict[str, tuple[dict[str, Any], set[str]]] = {
             {"data_format", "activation", "out", "algorithm", "num_threads"},
         ),
     ),
+    "interpolate": (
+        {
+            "input": EMPTY,
+            "size": None,
+            "scale_factor": None,
+            "mode": "nearest",
+            "align_corners": None,
+            "recompute_scale_factor": None,
+            "antialias": False,
+        },
+        {"data_format", "num_threads"},
+    ),
+    "batch_norm": (
+        {
+            "input": EMPTY,
+            "running_mean": EMPTY,
+            "running_var": EMPTY,
+            "weight": None,
+            "bias": None,
+            "training": False,
+            "momentum": 0.1,
+            "eps": 1e-5,
+        },
+        {"data_format", "activation", "num_threads"},
+    ),
+    "local_response_norm": (
+        {"input": EMPTY, "size": EMPTY, "alpha": 1e-4, "beta": 0.75, "k": 1.0},
+        {"data_format", "num_threads"},
+    ),
+    "pixel_shuffle": ({"input": EMPTY, "upscale_factor": EMPTY}, {"data_format", "num_threads"}),
+    "leaky_relu": ({"input": EMPTY, "negative_slope": 0.01}, {"out", "num_threads"}),
+    "gelu": ({"input": EMPTY, "approximate": "none"}, {"out", "num_threads"}),
+    "softplus": ({"input": EMPTY, "beta": 1.0, "threshold": 20.0}, {"out", "num_threads"}),
     "pad": ({"input": EMPTY, "pad": EMPTY, "mode": "constant", "value": None}, {"num_threads"}),
     "max_pool2d": (
         {

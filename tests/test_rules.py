@@ -26,7 +26,7 @@ LAYERS = (
     ("errors", "_cgroup"),
     ("shapes", "_fits", "_axes"),
     ("_native", "_views"),
-    ("_arguments", "runtime"),
+    ("_arguments", "runtime", "_resize"),
     ("_conv_plans", "_volume_plans", "_image_plans", "_plans", "_tuning"),
     ("functional",),
     ("nn",),

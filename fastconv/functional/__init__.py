@@ -36,7 +36,14 @@ from .activations import (
 from .columns import col2im, fold, im2col, unfold
 from .convolution import conv2d, locally_connected2d
 from .dense import flatten, linear, log_softmax, softmax
-from .images import pad
+from .images import (
+    RESIZE_MODES,
+    interpolate,
+    pad,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
+from .normalization import batch_norm, local_response_norm
 from .packed import PackedWeights
 from .pooling import avg_pool2d, max_pool2d
 from .volumes import (
@@ -52,8 +59,10 @@ __all__ = [
     "ALGORITHMS",
     "DATA_FORMATS",
     "PAD_MODES",
+    "RESIZE_MODES",
     "PackedWeights",
     "avg_pool2d",
+    "batch_norm",
     "clamp",
     "col2im",
     "conv1d",
@@ -69,13 +78,17 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "im2col",
+    "interpolate",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "locally_connected2d",
     "log_softmax",
     "max_pool2d",
     "mish",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "prelu",
     "relu",
     "relu6",

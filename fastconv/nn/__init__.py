@@ -11,6 +11,8 @@ transposed.py  ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 pooling.py     MaxPool2d, AvgPool2d
 elementwise.py ReLU, Softmax, LogSoftmax
 activations.py other activations
+normalization.py BatchNorm1d, BatchNorm2d, BatchNorm3d, LocalResponseNorm, Dropout
+resizing.py    Upsample, PixelShuffle
 dense.py       Linear, Flatten
 container.py   Sequential
 summary.py     the table of layers, volumes, parameters, multiply-adds (fastconv.summary)
@@ -37,8 +39,10 @@ from .conv import Conv2d, LocallyConnected2d
 from .dense import Flatten, Linear
 from .elementwise import LogSoftmax, ReLU, Softmax
 from .module import IncompatibleKeys, Module
+from .normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d, Dropout, LocalResponseNorm
 from .parameter import Parameter
 from .pooling import AvgPool2d, MaxPool2d
+from .resizing import PixelShuffle, Upsample
 from .summary import summary
 from .transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .volume import VolumeLayer
@@ -49,18 +53,23 @@ __all__ = [
     "GELU",
     "SELU",
     "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Conv1d",
     "Conv2d",
     "Conv3d",
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "Dropout",
     "Flatten",
     "Hardsigmoid",
     "Hardswish",
     "IncompatibleKeys",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LocallyConnected2d",
     "LogSoftmax",
     "MaxPool2d",
@@ -68,6 +77,7 @@ __all__ = [
     "Module",
     "PReLU",
     "Parameter",
+    "PixelShuffle",
     "ReLU",
     "ReLU6",
     "Sequential",
@@ -76,6 +86,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "Upsample",
     "VolumeLayer",
     "summary",
 ]

@@ -157,7 +157,8 @@ class Module:
         ['0.weight', '0.bias', '2.weight']
         """
         for key, owner, name in self._slots():
-            yield key, getattr(owner, name)
+            if not getattr(type(owner), name).buffer:
+                yield key, getattr(owner, name)
 
     @property
     def num_parameters(self) -> int:
@@ -169,11 +170,15 @@ class Module:
         >>> nn.Conv2d(3, 96, kernel_size=11, stride=4).num_parameters
         34944
         """
-        sizes = {(id(owner), name): getattr(owner, name).size for _, owner, name in self._slots()}
+        sizes = {
+            (id(owner), name): getattr(owner, name).size
+            for _, owner, name in self._slots()
+            if not getattr(type(owner), name).buffer
+        }
         return sum(sizes.values())
 
     def state_dict(self) -> dict[str, Array]:
-        """All parameters by name, with PyTorch's names; the arrays are read-only.
+        """All parameters and buffers by name, with PyTorch's names; the arrays are read-only.
 
         Examples
         --------
@@ -181,7 +186,7 @@ class Module:
         >>> nn.Conv2d(3, 8, 3).state_dict().keys()
         dict_keys(['weight', 'bias'])
         """
-        return dict(self.named_parameters())
+        return {key: getattr(owner, name) for key, owner, name in self._slots()}
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True

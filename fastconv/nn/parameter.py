@@ -84,6 +84,8 @@ class Parameter(Generic[Value]):
     ----------
     packed : bool, optional
         Whether the layer keeps a packed form of the array beside it.
+    buffer : bool, optional
+        Whether the array is in the state dict alone, and not among the parameters.
 
     Examples
     --------
@@ -101,8 +103,9 @@ class Parameter(Generic[Value]):
     fastconv.errors.ShapeError: bias must have shape (2,), got (3,)
     """
 
-    def __init__(self, *, packed: bool = False) -> None:
+    def __init__(self, *, packed: bool = False, buffer: bool = False) -> None:
         self.packed = packed
+        self.buffer = buffer
         self.name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:

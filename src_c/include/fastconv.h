@@ -219,6 +219,26 @@ typedef struct fc_local2d_desc {
     int64_t kernel[2], stride[2], pad[2], dilation[2];
 } fc_local2d_desc;
 
+/* y[n][c][..] = act((x[n][c][..] - mean[c]) / sqrt(variance[c] + epsilon) * weight[c] + bias[c]), computed as
+ * one multiply-add with factors that are rounded once. */
+typedef struct fc_batch_norm_desc {
+    fc_tensor x, y;                         /* n, c, h, w */
+    fc_tensor mean, variance, weight, bias; /* c, 1, 1, 1; slot FC_NO_SLOT: 0, 1, 1, 0 */
+    double epsilon;
+    int32_t activation; /* fc_activation */
+    double alpha;
+} fc_batch_norm_desc;
+
+/* y[n][c][p][q] = sum over i < taps[0], j < taps[1] of weight[0][p*taps[0] + i] * weight[1][q*taps[1] + j]
+ *     * x[n][c][index[0][p*taps[0] + i]][index[1][q*taps[1] + j]]
+ * The tables are copied; they hold every way of resizing by sums of a few pixels along each axis. */
+typedef struct fc_resize_desc {
+    fc_tensor x, y; /* n, c, h, w and n, c, p, q */
+    int64_t taps[2];
+    const int64_t *index[2];
+    const double *weight[2];
+} fc_resize_desc;
+
 /* y = x, element by element, for views of equal size (an axis that x repeats has stride 0). Where
  * dtypes differ, converted as C does; floating numbers beyond an integer's range saturate, NaN is 0. */
 typedef struct fc_copy_desc {
@@ -373,6 +393,8 @@ fc_status fc_program_add_elementwise(fc_program *program, const fc_elementwise_d
 fc_status fc_program_add_softmax(fc_program *program, const fc_softmax_desc *desc);
 fc_status fc_program_add_local2d(fc_program *program, const fc_local2d_desc *desc);
 fc_status fc_program_add_response(fc_program *program, const fc_response_desc *desc);
+fc_status fc_program_add_batch_norm(fc_program *program, const fc_batch_norm_desc *desc);
+fc_status fc_program_add_resize(fc_program *program, const fc_resize_desc *desc);
 fc_status fc_program_add_copy(fc_program *program, const fc_copy_desc *desc);
 fc_status fc_program_add_fill(fc_program *program, const fc_fill_desc *desc);
 fc_status fc_program_add_binary(fc_program *program, const fc_binary_desc *desc);

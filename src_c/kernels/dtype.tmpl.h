@@ -36,6 +36,7 @@
 #include "kernels/dot.tmpl.h"
 #include "kernels/dots.tmpl.h"
 #include "kernels/gemm.tmpl.h"
+#include "kernels/image.tmpl.h"
 #include "kernels/planar.tmpl.h"
 #include "kernels/pool.tmpl.h"
 #include "kernels/pool_last.tmpl.h"

@@ -14,6 +14,8 @@
 
 #include "kernels/winograd_tiles.h"
 
+#include "kernels/image_table.h"
+
 #define FC_MAX_TILE_VECTORS 4
 #define FC_MAX_TILE_PIXELS 8
 
@@ -233,28 +235,6 @@ typedef void (*fc_copy2d_fn)(const struct fc_copy2d_args *args);
  * edges:     tails of rows in scalars. */
 typedef void (*fc_add2d_fn)(const struct fc_copy2d_args *args);
 
-/* activate: element-wise functions.
- * formula:   y[i] = act(x[i]), i < count; kind is an fc_activation, alpha its parameter
- * layout:    contiguous; x == y allowed
- * alignment: none needed
- * overrun:   none
- * edges:     tails are masked; NaN gives NaN. */
-typedef void (*fc_activate_fn)(int kind, double alpha, const void *x, void *y, ptrdiff_t count);
-
-/* activate_by_two: the same with a second parameter, fc_elementwise_desc's beta; activate takes
- * FC_SOFTPLUS_THRESHOLD for that. */
-#define FC_SOFTPLUS_THRESHOLD 20
-typedef void (*fc_activate_by_two_fn)(int kind, double alpha, double beta, const void *x, void *y,
-                                      ptrdiff_t count);
-
-/* softmax: one row; log_softmax: its logarithm, x[i] - max - log(sum_j exp(x[j] - max)).
- * formula:   y[i] = exp(x[i] - max) / sum_j exp(x[j] - max), i < count
- * layout:    contiguous; x == y allowed
- * alignment: none needed
- * overrun:   none
- * edges:     count >= 1; tails are masked; a row with NaN or of -inf alone gives NaN. */
-typedef void (*fc_softmax_fn)(const void *x, void *y, ptrdiff_t count);
-
 /* response: local response normalization over channels.
  * formula:   y[p][c] = x[p][c] * (bias + alpha * sum over c-before <= j <= c+after of x[p][j]^2)^-beta
  * layout:    channels contiguous, pixels x_pixel and y_pixel apart; squares: before + channels + after
@@ -396,6 +376,9 @@ struct fc_kernel_set {
     fc_response_fn response;
     fc_dot_fn dot;
     fc_dots_fn dots;
+    fc_scale_fn scale;
+    fc_blend_fn blend;
+    fc_blend_at_fn blend_at;
     fc_binary_fn binary;
     fc_compare_fn compare;
     fc_choose_fn choose;

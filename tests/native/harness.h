@@ -193,6 +193,7 @@ void suite_softmax(const struct setting *setting);
 void suite_local2d(const struct setting *setting);
 void suite_volume(const struct setting *setting);
 void suite_pad(const struct setting *setting);
+void suite_images(const struct setting *setting);
 void suite_programs(const struct setting *setting);
 void suite_threads(const struct setting *setting);
 void suite_status(const struct setting *setting);

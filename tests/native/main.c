@@ -22,12 +22,29 @@ static const struct {
     void (*run)(const struct setting *setting);
     int floating; /* once for each floating dtype */
 } suites[] = {
-    {suite_isa, 1},      {suite_conv2d, 1},   {suite_conv2d_edges, 1},    {suite_conv2d_values, 1},
-    {suite_pool2d, 1},   {suite_columns, 1},  {suite_pool2d_integers, 0}, {suite_elementwise, 1},
-    {suite_softmax, 1},  {suite_local2d, 1},  {suite_volume, 1},          {suite_pad, 0},
-    {suite_programs, 1}, {suite_threads, 1},  {suite_copies, 0},          {suite_binary, 1},
-    {suite_unary, 1},    {suite_response, 1}, {suite_reduce, 1},          {suite_graph_status, 0},
-    {suite_fuzz, 1},     {suite_status, 0},
+    {suite_isa, 1},
+    {suite_conv2d, 1},
+    {suite_conv2d_edges, 1},
+    {suite_conv2d_values, 1},
+    {suite_pool2d, 1},
+    {suite_columns, 1},
+    {suite_pool2d_integers, 0},
+    {suite_elementwise, 1},
+    {suite_softmax, 1},
+    {suite_local2d, 1},
+    {suite_volume, 1},
+    {suite_pad, 0},
+    {suite_images, 1},
+    {suite_programs, 1},
+    {suite_threads, 1},
+    {suite_copies, 0},
+    {suite_binary, 1},
+    {suite_unary, 1},
+    {suite_response, 1},
+    {suite_reduce, 1},
+    {suite_graph_status, 0},
+    {suite_fuzz, 1},
+    {suite_status, 0},
 };
 
 static void run_suites(const char *isa, int small) {
