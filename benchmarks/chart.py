@@ -80,6 +80,47 @@ def draw(results: Sequence[Result]) -> Figure:
     return figure
 
 
+def draw_network(results: Sequence[Result]) -> Figure:
+    """Draw a bar for each engine and number of threads.
+
+    Parameters
+    ----------
+    results : sequence of mapping
+        As `fastconv.benchmarks.networks.measure` returns them.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> from fastconv.benchmarks import chart
+    >>> result = {"network": "net.onnx", "threads": 1, "ms": {"fastconv": 2.0, "ncnn": 3.0}}
+    >>> [text.get_text() for text in chart.draw_network([result]).axes[0].get_yticklabels()]
+    ['fastconv, 1 thread', 'ncnn, 1 thread']
+    """
+    bars = [(name, r["threads"], ms) for r in results for name, ms in r["ms"].items()]
+    figure = plot.new_figure(7.0, 1.0 + 0.35 * len(bars))
+    ax = figure.subplots()
+    colors = {"fastconv": plot.FASTCONV_COLOR, **COLORS}
+    drawn = ax.barh(
+        range(len(bars)), [ms for *_, ms in bars], 0.7, color=[colors[name] for name, *_ in bars]
+    )
+    ax.bar_label(drawn, fmt="%.3g", padding=3, fontsize=8)
+    names = [f"{TITLES.get(n, n)}, {t} thread{'s' if t != 1 else ''}" for n, t, _ in bars]
+    ax.set_yticks(range(len(bars)), names, fontsize=8)
+    ax.invert_yaxis()
+    ax.set_xlabel("milliseconds")
+    ax.set_title(str(results[0]["network"]), fontsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def _in_order(results: Sequence[Result]) -> list[Result]:
     return sorted(results, key=lambda result: CLASSES.index(result["class"]))
 

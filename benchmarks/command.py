@@ -11,7 +11,18 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from . import engines, errors, layers, peers, records, report, timing
+from . import (
+    engines,
+    errors,
+    layers,
+    network_worker,
+    networks,
+    peers,
+    records,
+    report,
+    timing,
+    worker,
+)
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
 ShowTable = Callable[[str, Sequence[str], Sequence[Sequence[str]]], None]
@@ -46,7 +57,8 @@ def run(options: argparse.Namespace, progress: Progress, show: ShowTable) -> int
     if options.plot:
         from . import chart
 
-        chart.draw(results).savefig(options.plot, dpi=120)
+        draw = chart.draw_network if "inputs" in results[0] else chart.draw
+        draw(results).savefig(options.plot, dpi=120)
     return int(any(set(result["failed"]) - set(engines.PEERS) for result in results))
 
 
@@ -54,12 +66,10 @@ def _measured(options: argparse.Namespace, progress: Progress) -> list[dict[str,
     """Run what the options ask for, and add to each result what produced it."""
     if options.dtype != "float32":
         raise ValueError("dtype: peers are compared in float32")
+    if options.model:
+        return _measured_network(options, progress)
     wanted = engines.FUNCTIONAL_PEERS if options.functional else engines.PEERS
-    if options.peers not in (None, "all"):
-        wanted = tuple(name.strip() for name in options.peers.split(","))
-    names, missing = engines.installed(wanted)
-    for name, reason in missing.items():
-        print(f"{name} left out: {reason}", file=sys.stderr)
+    names = _installed(options, wanted, worker.ENGINES)
     chosen = layers.select(options.shapes or "classes", options.only)
     surroundings = {**records.environment(), "peers": engines.versions(names)}
     if options.errors:
@@ -81,9 +91,40 @@ def _measured(options: argparse.Namespace, progress: Progress) -> list[dict[str,
     return results
 
 
+def _installed(options: argparse.Namespace, wanted: Sequence[str], known: Any) -> list[str]:
+    """Names of those peers that are asked for and installed; say why others are left out."""
+    if options.peers not in (None, "all"):
+        wanted = tuple(name.strip() for name in options.peers.split(","))
+    names, missing = engines.installed(wanted, known)
+    for name, reason in missing.items():
+        print(f"{name} left out: {reason}", file=sys.stderr)
+    return names
+
+
+def _measured_network(options: argparse.Namespace, progress: Progress) -> list[dict[str, Any]]:
+    """Run a network file with each number of threads."""
+    names = _installed(options, networks.PEERS, network_worker.ENGINES)
+    surroundings = {**records.environment(), "peers": engines.versions(names)}
+    results = []
+    with progress("measuring", len(options.threads) * options.rounds) as advance:
+        for threads in options.threads:
+            result = networks.measure(
+                options.model,
+                names,
+                shapes=options.shape or [],
+                threads=threads,
+                rounds=options.rounds,
+                after_round=advance,
+            )
+            results.append({**result, **surroundings})
+    return results
+
+
 def _tables(results: list[dict[str, Any]]) -> list[report.Table]:
     if "ms" not in results[0]:
         return report.error_tables(results)
+    if "inputs" in results[0]:
+        return [report.network_table(results)]
     tables = []
     for threads in dict.fromkeys(result["threads"] for result in results):
         part = [result for result in results if result["threads"] == threads]

@@ -39,13 +39,17 @@ TOLERANCE = 5e-5
 HELD = {"avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}}
 
 
-def installed(names: Sequence[str] = PEERS) -> tuple[list[str], dict[str, str]]:
+def installed(
+    names: Sequence[str] = PEERS, engines: Mapping[str, tuple[Any, tuple[str, ...]]] = ENGINES
+) -> tuple[list[str], dict[str, str]]:
     """Divide peers into those that can be measured here and those that cannot, and why.
 
     Parameters
     ----------
     names : sequence of str
         Some of `PEERS`.
+    engines : mapping
+        `worker.ENGINES`, or those of `network_worker`.
 
     Returns
     -------
@@ -66,9 +70,10 @@ def installed(names: Sequence[str] = PEERS) -> tuple[list[str], dict[str, str]]:
     """
     there, missing = [], {}
     for name in names:
-        if name not in PEERS:
-            raise ValueError(f"peers: expected some of {', '.join(PEERS)}; got {name!r}")
-        modules = ENGINES[name][1]
+        if name not in engines or name == "fastconv":
+            known = ", ".join(other for other in engines if other != "fastconv")
+            raise ValueError(f"peers: expected some of {known}; got {name!r}")
+        modules = engines[name][1]
         absent = [module for module in modules if importlib.util.find_spec(module) is None]
         if absent:
             missing[name] = f"not installed: {', '.join(absent)}"
@@ -152,6 +157,8 @@ class Engine:
         Threads that it may use.
     isa : str, optional
         Instruction set that fastconv is forced to, and peers are held to as far as they let one.
+    script : path, optional
+        What it runs: `worker` by default.
 
     Examples
     --------
@@ -161,7 +168,10 @@ class Engine:
     {'error': 'RuntimeError: nothing is prepared'}
     """
 
-    def __init__(self, name: str, threads: int, isa: str | None = None) -> None:
+    def __init__(
+        self, name: str, threads: int, isa: str | None = None, script: Path | None = None
+    ) -> None:
+        self.threads = threads
         variables = dict.fromkeys((*timing.ENVIRONMENT, "FASTCONV_NUM_THREADS"), str(threads))
         if isa is not None:
             variables |= {"FASTCONV_ISA": isa, **HELD.get(isa, {})}
@@ -169,7 +179,7 @@ class Engine:
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
         self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), name, str(threads)],
+            [sys.executable, str(script or SCRIPT), name, str(threads)],
             env={**os.environ, **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -259,8 +269,8 @@ class Engine:
 
 @contextlib.contextmanager
 def started(
-    names: Sequence[str], threads: int, isa: str | None = None
+    names: Sequence[str], threads: int, isa: str | None = None, script: Path | None = None
 ) -> Iterator[dict[str, Engine]]:
     """Start one process an engine, and end them all at the end."""
     with contextlib.ExitStack() as stack:
-        yield {name: stack.enter_context(Engine(name, threads, isa)) for name in names}
+        yield {name: stack.enter_context(Engine(name, threads, isa, script)) for name in names}

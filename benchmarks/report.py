@@ -121,6 +121,35 @@ def class_table(results: Results) -> Table:
     return Table(title, ["class", "layers", "geometric mean", "least", "behind"], rows)
 
 
+def network_table(results: Results) -> Table:
+    """Tabulate what `networks.measure` returns, a row for each number of threads.
+
+    Examples
+    --------
+    >>> from fastconv.benchmarks import report
+    >>> result = {"network": "net.onnx", "inputs": [[1, 3]], "threads": 2, "ms": {"fastconv": 1.0}}
+    >>> result |= {"gflops": 50.0, "percent_of_peak": 25.0, "ratio": None}
+    >>> report.network_table([result]).rows
+    [['2', '1.000', '50', '25', '–']]
+    """
+    names = _named(results, "ms")
+    rows = [
+        [
+            str(result["threads"]),
+            _number(result["ms"].get("fastconv"), ".3f"),
+            _number(result["gflops"], ".0f"),
+            _number(result["percent_of_peak"], ".0f"),
+            *(_number(result["ms"].get(name), ".3f") for name in names),
+            _number(result["ratio"], ".2f"),
+        ]
+        for result in results
+    ]
+    header = ["threads", "fastconv", "GFLOP/s", "% of peak"]
+    header += [*(TITLES.get(name, name) for name in names), "best/fastconv"]
+    shapes = ", ".join("x".join(map(str, shape)) for shape in results[0]["inputs"])
+    return Table(f"Milliseconds of {results[0]['network']}, {shapes}, float32", header, rows)
+
+
 def error_tables(results: Results) -> list[Table]:
     """Tabulate what `errors.measure` returns: root mean squares, then largest errors.
 

@@ -110,20 +110,25 @@ def _onnx_file(problem: Problem, folder: str) -> str:
     return path
 
 
-def _onnxruntime(problem: Problem, threads: int, options: dict[str, Any]) -> Call:
+def onnxruntime_session(path: str, threads: int) -> Any:
+    """Return a session for an ONNX file."""
     runtime: Any = importlib.import_module("onnxruntime")
     chosen = runtime.SessionOptions()
     chosen.intra_op_num_threads, chosen.inter_op_num_threads = threads, 1
     chosen.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
     chosen.log_severity_level = 3
+    return runtime.InferenceSession(path, chosen, providers=["CPUExecutionProvider"])
+
+
+def _onnxruntime(problem: Problem, threads: int, options: dict[str, Any]) -> Call:
     with tempfile.TemporaryDirectory() as folder:
-        path = _onnx_file(problem, folder)
-        session = runtime.InferenceSession(path, chosen, providers=["CPUExecutionProvider"])
+        session = onnxruntime_session(_onnx_file(problem, folder), threads)
     feed = {"x": problem.arrays()[0]}
     return lambda: session.run(None, feed)[0]
 
 
-def _openvino(problem: Problem, threads: int, options: dict[str, Any]) -> Call:
+def openvino_request(path: str, threads: int, *inputs: NDArray[Any]) -> Any:
+    """Return a request whose inputs are the arrays' own memory: they have to live as long."""
     openvino: Any = importlib.import_module("openvino")
     settings = {
         "INFERENCE_NUM_THREADS": threads,
@@ -131,14 +136,18 @@ def _openvino(problem: Problem, threads: int, options: dict[str, Any]) -> Call:
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
     }
-    with tempfile.TemporaryDirectory() as folder:
-        path = _onnx_file(problem, folder)
-        request = openvino.Core().compile_model(path, "CPU", settings).create_infer_request()
-    x = problem.arrays()[0]
-    tensor = openvino.Tensor(x, shared_memory=True)
-    request.set_input_tensor(tensor)
+    request = openvino.Core().compile_model(path, "CPU", settings).create_infer_request()
+    for place, array in enumerate(inputs):
+        request.set_input_tensor(place, openvino.Tensor(array, shared_memory=True))
+    return request
 
-    def call(borrowed: Any = (x, tensor)) -> Any:
+
+def _openvino(problem: Problem, threads: int, options: dict[str, Any]) -> Call:
+    x = problem.arrays()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        request = openvino_request(_onnx_file(problem, folder), threads, x)
+
+    def call(borrowed: Any = x) -> Any:
         request.infer()
         return request.get_output_tensor().data
 
@@ -206,6 +215,18 @@ def _ncnn_files(problem: Problem, folder: str) -> tuple[str, str]:
     return model, weights
 
 
+def ncnn_net(model: str, weights: str, threads: int) -> Any:
+    """Return a network of ncnn's from its two files, float32 throughout."""
+    ncnn: Any = importlib.import_module("ncnn")
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    for name in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
+        setattr(net.opt, f"use_{name}", False)
+    if net.load_param(model) or net.load_model(weights):
+        raise RuntimeError("the model was refused")
+    return net
+
+
 def _ncnn(problem: Problem, threads: int, options: dict[str, Any]) -> Call:
     ncnn: Any = importlib.import_module("ncnn")
     x = problem.arrays()[0]
@@ -213,14 +234,8 @@ def _ncnn(problem: Problem, threads: int, options: dict[str, Any]) -> Call:
         if len(x) != 1:
             raise NotImplementedError("no batches")
         x = x[0]
-    net = ncnn.Net()
-    net.opt.num_threads = threads
-    for name in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
-        setattr(net.opt, f"use_{name}", False)
     with tempfile.TemporaryDirectory() as folder:
-        model, weights = _ncnn_files(problem, folder)
-        if net.load_param(model) or net.load_model(weights):
-            raise RuntimeError("the model was refused")
+        net = ncnn_net(*_ncnn_files(problem, folder), threads)
     matrix = ncnn.Mat(x).clone()
 
     def call() -> Any:
@@ -308,10 +323,10 @@ class Worker:
             return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
 
     def _prepare(self, problem: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        self._call = None  # what was prepared before gives its memory back first
         fields: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in problem.items()
         }
-        self._call = None  # what was prepared before gives its memory back first
         self._channels_last = options.get("data_format") == "NHWC" and len(fields["input"]) == 4
         call = ENGINES[self._engine][0](Problem(**fields), self._threads, options)
         call()
@@ -335,9 +350,9 @@ class Worker:
         return {}
 
 
-def main() -> None:
+def main(kind: type[Worker] = Worker) -> None:
     """Answer requests until the standard input ends."""
-    worker = Worker(sys.argv[1], int(sys.argv[2]))
+    worker = kind(sys.argv[1], int(sys.argv[2]))
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what an engine prints is no answer
     for line in sys.stdin:

@@ -68,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(command=_demo)
 
-    _add_bench(commands.add_parser("bench", help="fastconv beside NumPy or its peers, by layers"))
+    _add_bench(
+        commands.add_parser("bench", help="fastconv beside NumPy or its peers: layers, or a file")
+    )
 
     info = commands.add_parser("info", help="version, instruction set, threads, and why")
     info.set_defaults(command=_info)
@@ -85,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_bench(bench: argparse.ArgumentParser) -> None:
     """Add the options of bench: those of every comparison, then those with peers."""
+    bench.add_argument(
+        "model", nargs="?", help="an ONNX file, beside other runtimes; without one, layers"
+    )
+    bench.add_argument(
+        "--shape", action="append", type=_cli_networks.shape_of, metavar="NxCxHxW", help="of inputs"
+    )
     bench.add_argument(
         "--shapes",
         metavar="NAMES",
@@ -209,7 +217,7 @@ def _bench(options: argparse.Namespace) -> int:
     if options.plot:
         _need_matplotlib()
     with _forced_isa(options.isa):
-        if options.peers or options.functional or options.errors or options.read:
+        if options.model or options.peers or options.functional or options.errors or options.read:
             from fastconv.benchmarks import command
 
             return command.run(options, _progress, _table)

@@ -83,7 +83,7 @@ def fakes(
     text = FAKES.format(worker=worker.__file__, replaced=request.param)
     script.write_text(textwrap.dedent(text))
     monkeypatch.setattr(engines, "SCRIPT", script)
-    monkeypatch.setattr(engines, "installed", lambda names: (list(names), {}))
+    monkeypatch.setattr(engines, "installed", lambda names, known=None: (list(names), {}))
     return list(engines.PEERS)
 
 
