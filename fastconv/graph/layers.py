@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import nn
+from .._conv_plans import ALPHAS
 from ..errors import UnsupportedOperatorError
+from ..nn.activations import fused_name
 from ..shapes import pair
 from .ir import Graph, Node, Port
 
@@ -32,7 +34,7 @@ def graph_of(layers: nn.Module, input_shape: Sequence[int], dtype: str) -> Graph
     graph = Graph(inputs=[port])
     value = port.name
     for name, layer in innermost:
-        make = _MAKERS.get(type(layer))
+        make = _MAKERS.get(type(layer), _activation if fused_name(layer) else None)
         if make is None:
             raise UnsupportedOperatorError(f"layer {name}: {type(layer).__name__}")
         value = make(graph, f"layer {name} ({type(layer).__name__})", layer, value, fixed)
@@ -80,8 +82,7 @@ def _refuse(label: str, **options: bool) -> None:
 
 def _fused(layer: Any) -> dict[str, Any]:
     """The activation that a layer ends with, with PyTorch's default for its parameter."""
-    alphas = {"leaky_relu": 0.01, "elu": 1.0, "softplus": 1.0}
-    return {"activation": layer.activation, "alpha": alphas.get(layer.activation, 0.0)}
+    return {"activation": layer.activation, "alpha": ALPHAS.get(layer.activation, 0.0)}
 
 
 def _conv(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
@@ -134,15 +135,32 @@ def _flatten(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...
     return _add(graph, label, "reshape", [x, *_constants(graph, label, shape=target)])
 
 
-def _relu(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
-    return _add(graph, label, "activation", [x], name="relu")
+def _activation(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
+    name = fused_name(layer)
+    alpha = ALPHAS.get(name, 0.0)
+    return _add(graph, label, "activation", [x], name=name, alpha=alpha)
+
+
+def _leaky_relu(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
+    return _add(graph, label, "activation", [x], name="leaky_relu", alpha=layer.negative_slope)
+
+
+def _elu(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
+    return _add(graph, label, "activation", [x], name="elu", alpha=layer.alpha)
+
+
+def _prelu(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
+    slope = np.asarray(layer.weight).reshape(-1, *(1,) * max(0, len(shape) - 2))
+    return _add(
+        graph, label, "binary", [x, *_constants(graph, label, weight=slope)], function="prelu"
+    )
 
 
 def _softmax(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
     axis = layer.dim
     if axis is None:  # as PyTorch guesses
         axis = 0 if len(shape) in (0, 1, 3) else 1
-    return _add(graph, label, "softmax", [x], axis=axis)
+    return _add(graph, label, "softmax", [x], axis=axis, log=type(layer) is nn.LogSoftmax)
 
 
 _MAKERS: dict[type, Callable[..., str]] = {
@@ -151,6 +169,9 @@ _MAKERS: dict[type, Callable[..., str]] = {
     nn.AvgPool2d: _pool,
     nn.Linear: _linear,
     nn.Flatten: _flatten,
-    nn.ReLU: _relu,
+    nn.LeakyReLU: _leaky_relu,
+    nn.ELU: _elu,
+    nn.PReLU: _prelu,
     nn.Softmax: _softmax,
+    nn.LogSoftmax: _softmax,
 }

@@ -12,9 +12,9 @@ from .fusing import (
     fold_pads,
     fold_scales,
     fuse_activations,
-    recognize_activations,
 )
 from .ir import Graph
+from .recognizing import recognize_activations
 
 Pass = Callable[[Graph], None]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -86,12 +86,16 @@ def _result(b: Builder, values: list[Value], dtype: Any) -> Tensor:
 
 
 def activate(b: Builder, x: Value, *, name: str, alpha: float = 0.0) -> Value:
-    """Apply an activation."""
+    """Apply an activation, softplus without a threshold."""
     check_floating(x)
     x = b.tensor(x)
     y = b.new(x.shape, x.dtype, like=x)
     code = ACTIVATIONS[name]
-    b.each([x], y, lambda p, t: p.add_elementwise(t[1], t[0], activation=code, alpha=alpha))
+
+    def add(program: _native.Program, t: list[Any]) -> None:
+        program.add_elementwise(t[1], t[0], activation=code, alpha=alpha, beta=inf)
+
+    b.each([x], y, add)
     return y
 
 

@@ -33,9 +33,10 @@ def _legacy_activation(name: str) -> Callable[..., str]:
     return function
 
 
-for _onnx, _name in {"Relu": "relu", "Sigmoid": "sigmoid"}.items():
+for _onnx, _name in {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}.items():
     operator(_onnx)(_legacy_activation(_name))
-operator("HardSwish")(_activation("hardswish"))
+for _onnx, _name in {"HardSwish": "hardswish", "Mish": "mish"}.items():
+    operator(_onnx)(_activation(_name))
 for _onnx, _name in {
     "Neg": "neg",
     "Abs": "abs",
@@ -58,6 +59,88 @@ def _unary(name: str) -> Callable[..., str]:
 
 for _onnx, _name in {"Erf": "erf", "Round": "round", "Sign": "sign", "Not": "not"}.items():
     operator(_onnx)(_unary(_name))
+
+
+#: Selu's alpha and gamma, as the standard rounds them.
+SELU = (1.67326319217681884765625, 1.05070102214813232421875)
+
+
+@operator("Elu")
+def elu(
+    g: Importer, x: str, *, alpha: float = 1.0, consumed_inputs: Sequence[int] | None = None
+) -> str:
+    """Elu, since opset 1."""
+    return g.add("activation", [x], name="elu", alpha=alpha)
+
+
+@operator("Selu")
+def selu(
+    g: Importer,
+    x: str,
+    *,
+    alpha: float | None = None,
+    consumed_inputs: Sequence[int] | None = None,
+    gamma: float | None = None,
+) -> str:
+    """Selu: gamma * elu(x, alpha), since opset 1."""
+    usually = SELU if g.opset >= 6 else (1.6732, 1.0507)
+    alpha = usually[0] if alpha is None else alpha
+    gamma = usually[1] if gamma is None else gamma
+    usual = np.float32(alpha) == np.float32(SELU[0]) and np.float32(gamma) == np.float32(SELU[1])
+    if usual and g.dtype(x) != np.float64:  # numbers of more digits would be others
+        return g.add("activation", [x], name="selu")
+    below = g.add("activation", [x], name="elu", alpha=alpha)
+    return g.add("binary", [below, g.like(gamma, x)], function="mul")
+
+
+@operator("Celu")
+def celu(g: Importer, x: str, *, alpha: float = 1.0) -> str:
+    """Celu, since opset 12: alpha * elu(x / alpha)."""
+    if alpha == 1:
+        return g.add("activation", [x], name="elu", alpha=1.0)
+    inner = g.add("binary", [x, g.like(alpha, x)], function="div")
+    outer = g.add("activation", [inner], name="elu", alpha=1.0)
+    return g.add("binary", [outer, g.like(alpha, x)], function="mul")
+
+
+@operator("Softplus")
+def softplus(g: Importer, x: str) -> str:
+    """Softplus, since opset 1."""
+    return g.add("activation", [x], name="softplus", alpha=1.0)
+
+
+@operator("Softsign")
+def softsign(g: Importer, x: str) -> str:
+    """Softsign, since opset 1: x / (1 + abs(x))."""
+    size = g.add("unary", [x], function="abs")
+    return g.add(
+        "binary", [x, g.add("binary", [size, g.like(1, x)], function="add")], function="div"
+    )
+
+
+@operator("ThresholdedRelu")
+def thresholded_relu(g: Importer, x: str, *, alpha: float = 1.0) -> str:
+    """ThresholdedRelu, since opset 10: x where it is above alpha, else 0."""
+    above = g.add("binary", [g.like(alpha, x), x], function="less")
+    return g.add("choose", [above, x, g.like(0, x)])
+
+
+@operator("Gelu")
+def gelu(g: Importer, x: str, *, approximate: str = "none") -> str:
+    """Gelu, since opset 20."""
+    if approximate not in ("none", "tanh"):
+        raise Unsupported(f"attribute approximate={approximate!r}")
+    return g.add("activation", [x], name="gelu" if approximate == "none" else "gelu_tanh")
+
+
+@operator("Swish")
+def swish(g: Importer, x: str, *, alpha: float = 1.0) -> str:
+    """Swish: x * sigmoid(alpha * x), since opset 24."""
+    if alpha == 1:
+        return g.add("activation", [x], name="silu")
+    scaled = g.add("binary", [x, g.like(alpha, x)], function="mul")
+    gate = g.add("activation", [scaled], name="sigmoid")
+    return g.add("binary", [x, gate], function="mul")
 
 
 @operator("LeakyRelu")
@@ -195,6 +278,8 @@ def hard_sigmoid(
     consumed_inputs: Sequence[int] | None = None,
 ) -> str:
     """HardSigmoid, since opset 1."""
+    if abs(alpha - 1 / 6) < 1e-7 and beta == 0.5 and g.dtype(x) != np.float64:
+        return g.add("activation", [x], name="hardsigmoid")
     scaled = g.add("binary", [x, g.like(alpha, x)], function="mul")
     moved = g.add("binary", [scaled, g.like(beta, x)], function="add")
     return g.add("clip", [moved, g.like(0, x), g.like(1, x)])
