@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
 from mmap import mmap
 from pathlib import Path
@@ -164,26 +163,6 @@ def test_broken_saved_networks(saved: Path) -> None:
 
 
 # ---- predictors
-
-
-def predictions(predict: Any, start: int, queue: Any = None) -> Any:
-    result = predict(random(2, 3, 8, 8, seed=start))
-    if queue is None:
-        return result
-    queue.put(result)
-    return None
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_predictors_in_processes(method: str, saved: Path) -> None:
-    predict = fastconv.Predictor(saved)
-    right = predictions(predict, 1)
-    context: Any = multiprocessing.get_context(method)
-    queue = context.Queue()
-    worker = context.Process(target=predictions, args=(predict, 1, queue))
-    worker.start()
-    np.testing.assert_array_equal(queue.get(timeout=child.TIMEOUT), right)
-    worker.join()
 
 
 def test_predictors_load_once_and_notice_a_new_file(saved: Path) -> None:
