@@ -47,20 +47,6 @@ def runs(flags: Any) -> list[tuple[int, int]]:
     return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
 
 
-def scaled(picture: Pixels, height: int, width: int) -> Pixels:
-    """Scale a picture between its pixels, linearly."""
-    points = [
-        (np.arange(new) + 0.5) * old / new - 0.5
-        for new, old in zip((height, width), picture.shape, strict=False)
-    ]
-    rows, columns = (
-        np.stack([np.interp(at, np.arange(size), unit) for unit in np.eye(size)], axis=1)
-        for at, size in zip(points, picture.shape, strict=False)
-    )
-    scaled_rows = np.tensordot(rows, picture, 1)
-    return np.asarray(np.rint(columns @ scaled_rows), np.uint8)
-
-
 def find_text(detect: Any, direction: Any, page: Pixels) -> list[Band]:
     """Find the bands of text on a page (H, W, 3); the detector halves images five times.
 
@@ -74,8 +60,9 @@ def find_text(detect: Any, direction: Any, page: Pixels) -> list[Band]:
         left, right = int(columns[0]), int(columns[-1]) + 1
         rim = (bottom - top) // 2
         begin = page[max(top - rim, 0) : bottom + rim, max(left - rim, 0) :]
-        begin = begin[:, : 4 * len(begin)]
-        upright = float(direction(to_input(scaled(begin, *DIRECTION_SIZE)))[0, 0])
+        x = to_input(begin[:, : 4 * len(begin)])
+        x = fastconv.interpolate(x, DIRECTION_SIZE, mode="bilinear")
+        upright = float(direction(x)[0, 0])
         bands.append(Band(top, bottom, left, right, upright))
     return bands
 

