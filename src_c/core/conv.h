@@ -10,10 +10,10 @@
  *
  *   [group][panel][tap r*S + s][channel][width] then the biases [group][panel][width]
  *
- * A panel is 1 to tile_vectors vectors wide; filters are spread evenly over panels (80 filters of 16
- * lanes are 3 + 2 vectors, not 4 + 1), missing ones are zero. For the im2col algorithm the rows of a
- * panel run over [channel][tap] instead, the order of the column matrix; where x is read as planes,
- * over [r][channel][s]. */
+ * A panel is 1 to tile_vectors vectors wide, the last of a group perhaps half a vector less; filters are
+ * spread evenly over panels (80 filters of 16 lanes are 3 + 2 vectors, not 4 + 1), missing ones are zero.
+ * For the im2col algorithm the rows of a panel run over [channel][tap] instead, the order of the column
+ * matrix; where x is read as planes, over [r][channel][s]. */
 /* For the planar kernels "lanes" is 1: a panel is the filters of one tile, with none missing. For the
  * depthwise ones all filters are one group, and a panel is a vector. */
 struct fc_packing {
@@ -21,6 +21,7 @@ struct fc_packing {
     int64_t channels, taps;  /* channels of one group; taps = R*S */
     int64_t depth;           /* channels * taps: rows of a panel */
     int64_t lanes, vectors;  /* vectors of one group */
+    int64_t unit, width;     /* filters of one group, rounded up to a multiple of unit */
     int64_t widest, panels;  /* vectors of the widest panel; panels of one group */
     int64_t weight_elements; /* before the biases */
     int64_t bytes;           /* -1: overflow */
@@ -32,8 +33,8 @@ struct fc_packing {
 };
 
 struct fc_panel {
-    int64_t first_vector, vectors; /* within the group */
-    int64_t first_filter, filters; /* within the group; filters <= vectors * lanes */
+    int64_t vectors, width;        /* width: filters with the missing ones */
+    int64_t first_filter, filters; /* within the group */
     int64_t weight, bias;          /* element offsets in the packed buffer */
 };
 

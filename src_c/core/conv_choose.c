@@ -24,6 +24,7 @@
 
 struct shape {
     double lanes, filters, vectors, channels, depth;
+    double packed;     /* vectors, of which the last may be narrow */
     double inputs;     /* input pixels an output pixel */
     double transposes; /* vectors of channels that are transposed in, and of filters out */
     double move; /* multiply-adds in the time of moving a vector: narrow ones come two a cycle */
@@ -37,6 +38,8 @@ static struct shape shape_of(const fc_conv2d_desc *d, const struct fc_kernel_set
         .lanes = (double)kernels->lanes,
         .filters = (double)filters,
         .vectors = (double)fc_ceil_div(filters, kernels->lanes),
+        .packed = (double)(fc_ceil_div(filters, kernels->narrow) * kernels->narrow) /
+                  (double)kernels->lanes,
         .channels = (double)w->size[1],
         .depth = (double)(w->size[1] * w->size[2] * w->size[3]),
         .inputs = (double)d->x.size[2] * (double)d->x.size[3] /
@@ -66,7 +69,8 @@ static double rows_inside(const fc_conv2d_desc *d) {
 static double channels_last_cycles(const fc_conv2d_desc *d, const struct shape *s) {
     double product = s->vectors == 1 && s->move > 1 ? 1.2 : 1.02;
     if (d->x.stride[1] != 1) product += 0.14 / (fmin(s->vectors, 4) * (double)d->weight.size[3]);
-    double cycles = s->vectors * (product * s->depth * rows_inside(d) + 2.8) + 4 * s->move;
+    double cycles = s->packed * product * s->depth * rows_inside(d);
+    cycles += s->vectors * 2.8 + 4 * s->move;
     if (d->y.stride[1] != 1) cycles += s->vectors * 5.6 * s->move;
     if (d->pad[0] || d->pad[1]) {
         double moved = ceil(s->channels / s->lanes) * s->inputs * s->move;

@@ -73,9 +73,8 @@ static void run_pixels(const struct direct_plan *plan, const struct fc_run *run,
     int64_t filter = b->g * plan->packing.filters + panel->first_filter;
     char *y = fc_at(run, &d->y) + fc_offset(&d->y, b->n, filter, b->first[0] + first / b->size[1],
                                             b->first[1] + first % b->size[1]);
-    int64_t width = panel->vectors * plan->packing.lanes;
     int64_t row_runs = plan->runs / fc_max(d->weight.size[2], 1); /* no rows: no runs */
-    int64_t row_weights = row_runs * plan->run_length * width;
+    int64_t row_weights = row_runs * plan->run_length * panel->width;
     const char *packed = fc_at(run, &d->weight);
     struct fc_gemm_args gemm = {
         .x = work->x,
@@ -88,7 +87,7 @@ static void run_pixels(const struct direct_plan *plan, const struct fc_run *run,
         .bias = packed + panel->bias * plan->bytes,
         .vectors = panel->vectors,
         .y = plan->planar_output ? run->scratch + plan->scratch_chunk : y,
-        .ldy = plan->planar_output ? width : d->y.stride[3],
+        .ldy = plan->planar_output ? panel->width : d->y.stride[3],
         .filters = panel->filters,
         .lo = plan->lo,
         .hi = plan->hi,
@@ -102,7 +101,7 @@ static void run_pixels(const struct direct_plan *plan, const struct fc_run *run,
     if (!plan->planar_output) return;
     struct fc_copy2d_args copy = {
         .src = gemm.y,
-        .src_i = width,
+        .src_i = panel->width,
         .src_j = 1,
         .dst = y,
         .dst_i = d->y.stride[3],

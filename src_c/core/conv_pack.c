@@ -24,10 +24,14 @@ void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
     };
     if (winograd) packing->taps = fc_winograd_taps(winograd);
     if (rows) packing->taps = fc_product(w->size[3], FC_PATCH);
+    packing->unit = packing->lanes;
+    if (!planar && !winograd && algorithm != FC_ALGORITHM_DEPTHWISE)
+        packing->unit = kernels->narrow;
+    packing->width = fc_product(fc_ceil_div(packing->filters, packing->unit), packing->unit);
     packing->depth = fc_product(packing->channels, packing->taps);
     packing->vectors = fc_ceil_div(packing->filters, packing->lanes);
     packing->panels = fc_ceil_div(packing->vectors, packing->widest);
-    int64_t padded = fc_product(packing->groups, fc_product(packing->vectors, packing->lanes));
+    int64_t padded = fc_product(packing->groups, packing->width);
     packing->weight_elements = fc_product(padded, packing->depth);
     int64_t elements = packing->weight_elements < 0 ? -1 : packing->weight_elements + padded;
     packing->bytes = fc_product(elements, fc_dtype_bytes((fc_dtype)w->dtype));
@@ -36,15 +40,14 @@ void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
 struct fc_panel fc_packing_panel(const struct fc_packing *packing, int64_t group, int64_t panel) {
     int64_t begin, end;
     fc_share(packing->vectors, panel, packing->panels, &begin, &end);
-    int64_t vector = group * packing->vectors + begin;
-    int64_t filter = begin * packing->lanes;
+    int64_t filter = begin * packing->lanes, at = group * packing->width + filter;
     return (struct fc_panel){
-        .first_vector = begin,
         .vectors = end - begin,
+        .width = fc_min(packing->width, end * packing->lanes) - filter,
         .first_filter = filter,
         .filters = fc_min(packing->filters, end * packing->lanes) - filter,
-        .weight = vector * packing->lanes * packing->depth,
-        .bias = packing->weight_elements + vector * packing->lanes,
+        .weight = at * packing->depth,
+        .bias = packing->weight_elements + at,
     };
 }
 
@@ -134,7 +137,7 @@ static void pack_run(const void *plan_, const struct fc_run *run, int64_t i, int
     for (int64_t item = begin; item < end; item++) {
         int64_t group = item / p->panels;
         struct fc_panel panel = fc_packing_panel(p, group, item % p->panels);
-        int64_t width = panel.vectors * p->lanes;
+        int64_t width = panel.width;
         int64_t filter = group * p->filters + panel.first_filter;
         const char *src = fc_at(run, &plan->weight) + fc_offset(&plan->weight, filter, 0, 0, 0);
         char *dst = packed + panel.weight * bytes, *bias = packed + panel.bias * bytes;

@@ -18,6 +18,25 @@ FC_INLINE v64 v64_fma(v64 a, v64 b, v64 c) {
     return (v64)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 }
 
+/* the lower half alone, the upper one being anything: half the work where registers are wider than units */
+#define FC_HALF_VECTORS
+FC_INLINE v32 v32_load_low(const float *p) {
+    return (v32)_mm512_castps256_ps512(_mm256_loadu_ps(p));
+}
+FC_INLINE v64 v64_load_low(const double *p) {
+    return (v64)_mm512_castpd256_pd512(_mm256_loadu_pd(p));
+}
+FC_INLINE v32 v32_fma_low(v32 a, v32 b, v32 c) {
+    return (v32)_mm512_castps256_ps512(_mm256_fmadd_ps(_mm512_castps512_ps256((__m512)a),
+                                                       _mm512_castps512_ps256((__m512)b),
+                                                       _mm512_castps512_ps256((__m512)c)));
+}
+FC_INLINE v64 v64_fma_low(v64 a, v64 b, v64 c) {
+    return (v64)_mm512_castpd256_pd512(_mm256_fmadd_pd(_mm512_castpd512_pd256((__m512d)a),
+                                                       _mm512_castpd512_pd256((__m512d)b),
+                                                       _mm512_castpd512_pd256((__m512d)c)));
+}
+
 /* b where the operands are unordered or equal */
 FC_INLINE v32 v32_max(v32 a, v32 b) { return (v32)_mm512_max_ps((__m512)a, (__m512)b); }
 FC_INLINE v64 v64_max(v64 a, v64 b) { return (v64)_mm512_max_pd((__m512d)a, (__m512d)b); }

@@ -55,6 +55,7 @@
 #undef VI
 #undef M
 #undef VU
+#undef FC_NARROW
 #undef V_
 #undef VL
 #undef FC_NAME

@@ -1,6 +1,6 @@
 /* gemm.tmpl.h: the register-tile microkernel; its contract is above fc_gemm_fn.
  *
- *            k: vectors * VL filters
+ *            k: filters, the last vector perhaps narrow
  *          +--------------------+
  *    w     |  one row a (t, j)  |   loaded once a step, shared by all pixels of the tile
  *          +--------------------+
@@ -12,8 +12,14 @@
  * so a tile may straddle rows, have any stride, and never tests an edge.
  */
 
+FC_INLINE V FC_NAME(row_vector)(const T *w, const int v, const int whole) {
+    return v < whole ? V_(load)(w + v * VL) : V_(load_low)(w + v * VL);
+}
+
+/* Of the tile's vectors the first `whole` are that. */
 FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, const int pixels,
-                             const int vectors) {
+                             const int vectors, const int whole) {
+    const ptrdiff_t width = whole * VL + (vectors - whole) * FC_NARROW;
     const T *x = (const T *)a->x;
     const T *w = (const T *)a->w;
     const ptrdiff_t *pixel = a->pixel + first;
@@ -22,7 +28,7 @@ FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, cons
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++)
 #pragma GCC unroll 8
-        for (int i = 0; i < pixels; i++) acc[i][v] = V_(load)(bias + v * VL);
+        for (int i = 0; i < pixels; i++) acc[i][v] = FC_NAME(row_vector)(bias, v, whole);
 
     ptrdiff_t at[FC_MAX_TILE_PIXELS];
 #pragma GCC unroll 8
@@ -30,17 +36,19 @@ FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, cons
     const ptrdiff_t *run = a->run, *end = run + a->runs;
     for (; run < end; run++) {
         const T *p = x + *run;
-        for (const T *last = p + a->run_length; p < last; p++, w += vectors * VL) {
+        for (const T *last = p + a->run_length; p < last; p++, w += width) {
             /* one pointer and an index a pixel: nothing to set up for a run */
             __asm__("" : "+r"(p));
             V row[FC_MAX_TILE_VECTORS];
 #pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++) row[v] = V_(load)(w + v * VL);
+            for (int v = 0; v < vectors; v++) row[v] = FC_NAME(row_vector)(w, v, whole);
 #pragma GCC unroll 8
             for (int i = 0; i < pixels; i++) {
                 V xi = V_(set1)(p[at[i]]);
 #pragma GCC unroll 4
-                for (int v = 0; v < vectors; v++) acc[i][v] = V_(fma)(xi, row[v], acc[i][v]);
+                for (int v = 0; v < vectors; v++)
+                    acc[i][v] = v < whole ? V_(fma)(xi, row[v], acc[i][v])
+                                          : V_(fma_low)(xi, row[v], acc[i][v]);
             }
         }
     }
@@ -62,22 +70,22 @@ FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, cons
 }
 
 /* Pixels split evenly over the tiles: 27 are 7 + 7 + 7 + 6, never 8 + 8 + 8 + 3. */
-FC_INLINE void FC_NAME(panel)(const struct fc_gemm_args *a, const int vectors) {
+FC_INLINE void FC_NAME(tiles)(const struct fc_gemm_args *a, const int vectors, const int whole) {
     const ptrdiff_t widest = FC_TILE_PIXELS(vectors);
     ptrdiff_t tiles = (a->pixels + widest - 1) / widest;
     ptrdiff_t first = 0;
     for (; tiles > 0; tiles--) {
         ptrdiff_t pixels = (a->pixels - first + tiles - 1) / tiles;
         switch (pixels) {
-        case 1: FC_NAME(tile)(a, first, 1, vectors); break;
-        case 2: FC_NAME(tile)(a, first, 2, vectors); break;
-        case 3: FC_NAME(tile)(a, first, 3, vectors); break;
-        case 4: FC_NAME(tile)(a, first, 4, vectors); break;
-        case 5: FC_NAME(tile)(a, first, 5, vectors); break;
-        case 6: FC_NAME(tile)(a, first, 6, vectors); break;
+        case 1: FC_NAME(tile)(a, first, 1, vectors, whole); break;
+        case 2: FC_NAME(tile)(a, first, 2, vectors, whole); break;
+        case 3: FC_NAME(tile)(a, first, 3, vectors, whole); break;
+        case 4: FC_NAME(tile)(a, first, 4, vectors, whole); break;
+        case 5: FC_NAME(tile)(a, first, 5, vectors, whole); break;
+        case 6: FC_NAME(tile)(a, first, 6, vectors, whole); break;
 #define FC_TILE_CASE(n) \
     case n: \
-        if (FC_TILE_PIXELS(vectors) >= n) FC_NAME(tile)(a, first, n, vectors); \
+        if (FC_TILE_PIXELS(vectors) >= n) FC_NAME(tile)(a, first, n, vectors, whole); \
         break;
             FC_TILE_CASE(7)
             FC_TILE_CASE(8)
@@ -85,6 +93,13 @@ FC_INLINE void FC_NAME(panel)(const struct fc_gemm_args *a, const int vectors) {
         }
         first += pixels;
     }
+}
+
+FC_INLINE void FC_NAME(panel)(const struct fc_gemm_args *a, const int vectors) {
+    if (FC_NARROW < VL && a->filters <= (vectors - 1) * VL + FC_NARROW)
+        FC_NAME(tiles)(a, vectors, vectors - 1);
+    else
+        FC_NAME(tiles)(a, vectors, vectors);
 }
 
 static void FC_NAME(gemm)(const struct fc_gemm_args *a) {

@@ -21,10 +21,11 @@
 
 /* gemm: the register-tile microkernel behind convolution, linear and im2col + GEMM.
  * formula:   y[i][k] = min(hi, max(lo, bias[k] + sum_t sum_j x[pixel[i] + run[t] + j] * w[t][j][k]))
- * layout:    x channels last, reached through the two offset tables; w [runs][run_length][vectors*VL]
- *            packed and zero-padded; bias [vectors*VL]; y [pixels][filters] with row stride ldy
+ * layout:    x channels last, reached through the two offset tables; w [runs][run_length][width] packed
+ *            and zero-padded, width being filters rounded up to a multiple of `narrow`; bias [width];
+ *            y [pixels][filters] with row stride ldy
  * alignment: none needed; w is best at 64 bytes
- * overrun:   none: reads x only at the named offsets, writes filters (<= vectors*VL) elements a row
+ * overrun:   none: reads x only at the named offsets, writes filters elements a row
  * edges:     pixels >= 0 split evenly over tiles; sums run over t, then j, whatever the tile, so
  *            that bits do not depend on how pixels are grouped; NaN passes through lo and hi. */
 struct fc_gemm_args {
@@ -353,6 +354,7 @@ typedef double (*fc_fma_peak_fn)(int64_t iterations);
 
 struct fc_kernel_set {
     ptrdiff_t lanes;                                /* VL: elements in a vector */
+    ptrdiff_t narrow;                               /* VL/2 or VL: what gemm rounds filters up to */
     ptrdiff_t tile_vectors;                         /* widest filter panel, in vectors */
     ptrdiff_t tile_pixels[FC_MAX_TILE_VECTORS + 1]; /* pixels in a tile of so many vectors */
     ptrdiff_t rows_filters;                         /* filters in a tile of winograd_rows */

@@ -1,6 +1,7 @@
 /* table.tmpl.h: this dtype's row of the kernel table. */
 static const struct fc_kernel_set FC_NAME(set) = {
     .lanes = FC_VECTOR_BYTES / (FC_BITS / 8),
+    .narrow = FC_NARROW,
     .tile_vectors = FC_TILE_VECTORS,
     .tile_pixels = {0, FC_TILE_PIXELS(1), FC_TILE_PIXELS(2), FC_TILE_PIXELS(3), FC_TILE_PIXELS(4)},
     .rows_filters = FC_ROWS_FILTERS,

@@ -3,6 +3,15 @@
 FC_INLINE V V_(load)(const T *p) { return *(const VU *)p; }
 FC_INLINE void V_(store)(T *p, V v) { *(VU *)p = v; }
 
+/* Vectors that no instruction is faster on by halves are whole. */
+#ifdef FC_HALF_VECTORS
+#define FC_NARROW (VL / 2)
+#else
+#define FC_NARROW VL
+FC_INLINE V V_(load_low)(const T *p) { return V_(load)(p); }
+FC_INLINE V V_(fma_low)(V a, V b, V c) { return V_(fma)(a, b, c); }
+#endif
+
 /* the first n lanes and no others, which are left zero */
 FC_INLINE V V_(loadn)(const T *p, ptrdiff_t n) { return V_(loadm)(p, V_(lanes)(0, n)); }
 
