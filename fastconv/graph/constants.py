@@ -23,11 +23,15 @@ from .tensors import Storage
 
 @dataclass(eq=False)
 class Packed:
-    """A constant: what makes it unique, its bytes, and how to write them."""
+    """A constant: what makes it unique, its bytes, and how to write them.
+
+    `write` takes the bytes to write and others, `scratch` of them, to work in.
+    """
 
     key: Hashable
     count: int
-    write: Callable[[Array], None]
+    write: Callable[[Array, Array], None]
+    scratch: int = 0
     users: list[Storage] = field(default_factory=list)
     block: Array | None = None
     offset: int = 0
@@ -75,7 +79,7 @@ class Constants:
         key = ("raw", identity(array, name), array.dtype.str, array.shape)
         flat = array.reshape(-1).view(np.uint8)
 
-        def write(target: Array) -> None:
+        def write(target: Array, scratch: Array) -> None:
             target[:] = flat
 
         return Packed(key, array.nbytes, write)
@@ -102,8 +106,9 @@ class Constants:
             if not fresh:
                 return list(used.values())
             block = _native.empty_bytes(total)
+            scratch = np.empty(max(packed.scratch for packed in fresh), np.uint8)
             for packed in fresh:
-                packed.write(block[packed.offset : packed.offset + packed.count])
+                packed.write(block[packed.offset : packed.offset + packed.count], scratch)
                 self._places[repr(packed.key)] = weakref.ref(block), packed.offset
             block.flags.writeable = False
             for packed in wanted:

@@ -6,6 +6,7 @@ A network's weights are wanted once, to be packed. Until then they stay in the f
 from __future__ import annotations
 
 import os
+import sys
 import weakref
 from collections.abc import Callable
 from math import prod
@@ -22,7 +23,7 @@ SMALL = 1 << 14
 
 
 class Deferred:
-    """What is known of an array before it is there; `np.asarray` reads it, anew each time.
+    """What is known of an array before it is there; `np.asarray` makes it, anew each time.
 
     Parameters
     ----------
@@ -30,16 +31,16 @@ class Deferred:
         Sizes of the axes.
     dtype : dtype
         Type of the elements.
-    read : callable
-        Makes the array; whoever asks owns it.
+    fill : callable
+        Writes the elements into a C-contiguous array of that shape and type.
     transposed : bool, optional
-        Whether its axes lie in memory in reverse order.
+        Whether this is the transpose of what `fill` writes; `shape` is that of the transpose.
 
     Examples
     --------
     >>> import numpy as np
     >>> from fastconv.graph.deferred import Deferred
-    >>> weight = Deferred((2, 3), np.float32, lambda: np.ones((2, 3), np.float32))
+    >>> weight = Deferred((2, 3), np.float32, lambda target: target.fill(1))
     >>> weight.T.shape, np.asarray(weight.T).sum()
     ((3, 2), np.float32(6.0))
     """
@@ -48,11 +49,11 @@ class Deferred:
         self,
         shape: tuple[int, ...],
         dtype: Any,
-        read: Callable[[], Array],
+        fill: Callable[[Array], None],
         transposed: bool = False,
     ) -> None:
         self.shape, self.dtype, self.transposed = tuple(shape), np.dtype(dtype), transposed
-        self._read = read
+        self._fill = fill
 
     @property
     def ndim(self) -> int:
@@ -81,13 +82,29 @@ class Deferred:
     @property
     def T(self) -> Deferred:
         """The transpose."""
-        return Deferred(self.shape[::-1], self.dtype, lambda: self._read().T, not self.transposed)
+        return Deferred(self.shape[::-1], self.dtype, self._fill, not self.transposed)
+
+    def into(self, memory: Array) -> Array:
+        """Make the array at the beginning of some bytes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv.graph.deferred import Deferred
+        >>> five = Deferred((3,), np.int16, lambda target: target.fill(5))
+        >>> five.into(np.zeros(8, np.uint8))
+        array([5, 5, 5], dtype=int16)
+        """
+        shape = self.shape[::-1] if self.transposed else self.shape
+        array: Array = memory[: self.nbytes].view(self.dtype).reshape(shape)
+        self._fill(array)
+        return array.T if self.transposed else array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.asarray(self._read(), dtype)
+        return np.asarray(self.into(np.empty(self.nbytes, np.uint8)), dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return np.asarray, (self._read(),)
+        return np.asarray, (np.asarray(self),)
 
 
 Constant = Array | Deferred
@@ -104,19 +121,23 @@ def scaled(array: Constant, factor: Array) -> Constant:
     array([[2., 2.],
            [3., 3.]])
     """
-    later = Deferred(
-        array.shape,
-        array.dtype,
-        lambda: np.multiply(array, factor.astype(array.dtype, copy=False), order="C"),
-    )
+    factor = factor.astype(array.dtype, copy=False)
+
+    def fill(target: Array) -> None:
+        whole = array
+        if isinstance(whole, Deferred) and not whole.transposed:
+            whole = whole.into(target.reshape(-1).view(np.uint8))
+        np.multiply(whole, factor, out=target)
+
+    later = Deferred(array.shape, array.dtype, fill)
     return np.asarray(later) if later.nbytes < SMALL else later
 
 
 class Source(Protocol):
     """Where arrays lie."""
 
-    def read(self, begin: int, count: int) -> Array:
-        """Return so many bytes from a place on, in memory of their own."""
+    def read(self, begin: int, target: Array) -> None:
+        """Copy bytes from a place on into an array of bytes."""
 
 
 class FileSource:
@@ -124,9 +145,11 @@ class FileSource:
 
     Examples
     --------
-    >>> import fastconv
+    >>> import numpy as np, fastconv
     >>> from fastconv.graph.deferred import FileSource
-    >>> FileSource(fastconv.__file__).read(0, 3).tobytes()
+    >>> start = np.zeros(3, np.uint8)
+    >>> FileSource(fastconv.__file__).read(0, start)
+    >>> start.tobytes()
     b'\"\"\"'
     """
 
@@ -141,16 +164,15 @@ class FileSource:
         found = os.fstat(self.descriptor)
         return found.st_size, found.st_mtime_ns
 
-    def read(self, begin: int, count: int) -> Array:
-        """Return so many bytes from a place on, in memory of their own.
+    def read(self, begin: int, target: Array) -> None:
+        """Copy bytes from a place on into an array of bytes.
 
         Raises
         ------
         ModelFormatError
             If the file has been written to since it was opened.
         """
-        array = np.empty(count, np.uint8)
-        rest = array.data
+        rest = target.data
         while rest:
             done = os.preadv(self.descriptor, [rest], begin)
             if not done:
@@ -158,7 +180,6 @@ class FileSource:
             rest, begin = rest[done:], begin + done
         if rest or self._now() != self._state:
             raise ModelFormatError(f"{self.path!r} has been changed since it was loaded")
-        return array
 
 
 class MemorySource:
@@ -166,17 +187,20 @@ class MemorySource:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from fastconv.graph.deferred import MemorySource
-    >>> MemorySource(b"abcd").read(1, 2).tobytes()
+    >>> two = np.zeros(2, np.uint8)
+    >>> MemorySource(b"abcd").read(1, two)
+    >>> two.tobytes()
     b'bc'
     """
 
     def __init__(self, data: bytes) -> None:
         self._data = data
 
-    def read(self, begin: int, count: int) -> Array:
-        """Return so many bytes from a place on, in memory of their own."""
-        return np.frombuffer(self._data, np.uint8, count, begin).copy()
+    def read(self, begin: int, target: Array) -> None:
+        """Copy bytes from a place on into an array of bytes."""
+        target[:] = np.frombuffer(self._data, np.uint8, len(target), begin)
 
 
 def stored(source: Source, begin: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Constant:
@@ -189,10 +213,11 @@ def stored(source: Source, begin: int, dtype: np.dtype[Any], shape: tuple[int, .
     >>> stored(MemorySource(np.arange(4.0).tobytes()), 8, np.dtype(np.float64), (3,))
     array([1., 2., 3.])
     """
-    count = prod(shape) * dtype.itemsize
 
-    def read() -> Array:
-        found = source.read(begin, count).view(dtype.newbyteorder("<"))
-        return found.astype(dtype, copy=False).reshape(shape)
+    def fill(target: Array) -> None:
+        source.read(begin, target.reshape(-1).view(np.uint8))
+        if sys.byteorder == "big":
+            target.byteswap(inplace=True)
 
-    return read() if count < SMALL else Deferred(shape, dtype, read)
+    later = Deferred(shape, dtype, fill)
+    return np.asarray(later) if later.nbytes < SMALL else later

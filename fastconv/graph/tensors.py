@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .deferred import Constant
+from .deferred import Constant, Deferred
 from .ir import Array
 
 Shape = tuple[int, ...]
@@ -30,6 +30,16 @@ class Known:
     def array(self) -> Array:
         """Its elements, which may have to be read or computed first."""
         return np.asarray(self.constant)
+
+    @property
+    def scratch(self) -> int:
+        """Bytes that `array_in` needs."""
+        return self.constant.nbytes if isinstance(self.constant, Deferred) else 0
+
+    def array_in(self, scratch: Array) -> Array:
+        """The elements, made in this memory if they are not there."""
+        found = self.constant
+        return found.into(scratch) if isinstance(found, Deferred) else found
 
     @property
     def shape(self) -> Shape:

@@ -157,8 +157,8 @@ static double winograd_rows_cycles(const fc_conv2d_desc *d, const struct shape *
     return cycles + planar_strides(d, s);
 }
 
-/* Products of a tile, or the time to stream its weights past, if that is longer; transforms in and out, and
- * what the last tiles stick out. */
+/* Products of a tile, or the time to stream its weights past, if that is longer (some of the shorter one is
+ * seen, too, where they come from memory); transforms in and out, and what the last tiles stick out. */
 static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s,
                               const struct fc_winograd_tile *tile) {
     double pixels = (double)(d->y.size[2] * d->y.size[3]);
@@ -169,10 +169,11 @@ static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s,
     double multiply = products * s->channels * s->vectors * 1.1 * tiles;
     double weights = (double)fc_winograd_taps(tile) * s->channels * s->vectors * s->lanes *
                      (double)fc_dtype_bytes((fc_dtype)d->x.dtype);
-    double stream = weights / (weights > FC_CACHED_BYTES ? FC_DRAM_RATE : FC_CACHE_RATE);
+    int cached = weights <= FC_CACHED_BYTES;
+    double stream = weights / (cached ? FC_CACHE_RATE : FC_DRAM_RATE);
+    double both = fmax(stream, multiply) + (cached ? 0 : 0.4 * fmin(stream, multiply));
     double transform = products * (6 * vectors_in + 6 * s->vectors) * tiles;
-    return ((stream > multiply ? stream : multiply) + transform) / pixels + 4 +
-           s->transposes * s->lanes / 3;
+    return (both + transform) / pixels + 4 + s->transposes * s->lanes / 3;
 }
 
 /* The best tile that fits; NULL: none does. */

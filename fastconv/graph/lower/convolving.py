@@ -47,8 +47,8 @@ def _pack_weights(
     algorithm: int,
     count: int,
 ) -> Packed:
-    def write(target: Array) -> None:
-        weight = _strided(w, shape, stride)
+    def write(target: Array, scratch: Array) -> None:
+        weight = _strided(w.array_in(scratch), shape, stride)
         program = _native.Program()
         w_key = _native.describe(weight, "weight")[1]
         w_at: Any = (program.input(w_key), w_key[0], 0, w_key[1], w_key[2])
@@ -64,7 +64,7 @@ def _pack_weights(
         program.add_conv2d_pack(w_at, bias_at, out, groups=groups, algorithm=algorithm)
         program.run(arrays, (target,))
 
-    return Packed((*key, groups, algorithm, b.question.isa), count, write)
+    return Packed((*key, groups, algorithm, b.question.isa), count, write, w.scratch)
 
 
 def key_of(value: Value | None) -> Any:
@@ -84,9 +84,8 @@ def key_of(value: Value | None) -> Any:
     return identity(value.constant, value.name), value.dtype.str, value.shape
 
 
-def _strided(w: Known, shape: Sequence[int], stride: Sequence[int]) -> Array:
-    steps = tuple(s * w.dtype.itemsize for s in stride)
-    return np.lib.stride_tricks.as_strided(w.array, shape, steps)
+def _strided(w: Array, shape: Sequence[int], stride: Sequence[int]) -> Array:
+    return np.lib.stride_tricks.as_strided(w, shape, [s * w.itemsize for s in stride])
 
 
 def element_strides(w: Value) -> tuple[int, ...]:
@@ -178,7 +177,8 @@ def add_conv(
         )
         return
     if isinstance(w, Known):
-        w = Known(np.ascontiguousarray(_strided(w, w_shape, w_stride)), w.name and f"{w.name}~4")
+        strided = np.ascontiguousarray(_strided(w.array, w_shape, w_stride))
+        w = Known(strided, w.name and f"{w.name}~4")
         w_stride = contiguous(w_shape)  # type: ignore[assignment]
     code = ALGORITHMS[algorithm]
     reads, at_run_time = _weight_steps(b, w, bias, w_shape, w_stride)

@@ -97,8 +97,8 @@ def _pack(
     count: int,
     options: dict[str, Any],
 ) -> Packed:
-    def write(target: Array) -> None:
-        program, weight = _native.Program(), w.array
+    def write(target: Array, scratch: Array) -> None:
+        program, weight = _native.Program(), w.array_in(scratch)
         key = _native.describe(weight, "weight")[1]
         steps = tuple(s * w.dtype.itemsize for s in stride)
         w_at = (program.input(key), key[0], 0, size, steps)
@@ -115,7 +115,7 @@ def _pack(
         program.run(arrays, (target,))
 
     key = ("conv3d", key_of(w), key_of(bias), tuple(options.items()), algorithm)
-    return Packed((*key, b.question.isa), count, write)
+    return Packed((*key, b.question.isa), count, write, w.scratch)
 
 
 def conv_transpose(
