@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import fastconv
+from fastconv.errors import ShapeError
 
 
 def add_commands(commands: Any) -> None:
@@ -27,6 +28,17 @@ def add_commands(commands: Any) -> None:
     run = commands.add_parser("run", help="run a network file on an array or a picture")
     run.add_argument("model", help="an ONNX file, or one that convert wrote")
     run.add_argument("inputs", nargs="+", metavar="INPUT", help=".npy file, or a picture")
+    run.add_argument("--size", type=shape_of, metavar="HxW", help="scale pictures to this size")
+    run.add_argument(
+        "--mean", type=_numbers, default=[0.0], metavar="R,G,B", help="of pixels from 0 to 1"
+    )
+    run.add_argument(
+        "--std",
+        type=_numbers,
+        default=[1.0],
+        metavar="R,G,B",
+        help="(pixel - mean) / std goes in; for pixels from -1 to 1: --mean 0.5 --std 0.5",
+    )
     run.add_argument("--output", metavar="FILE.npz", help="write all outputs")
     run.add_argument("--threads", type=int, metavar="N", help="default: as many as there are CPUs")
     run.set_defaults(command=_run)
@@ -43,6 +55,10 @@ def add_commands(commands: Any) -> None:
     convert = commands.add_parser("convert", help="write a network so that it loads fast")
     convert.add_argument("model")
     convert.add_argument("output")
+    convert.add_argument("--tune", action="store_true", help="measure what is fastest, and keep it")
+    convert.add_argument(
+        "--shape", action="append", type=shape_of, metavar="NxCxHxW", help="that is tuned for"
+    )
     convert.set_defaults(command=_convert)
 
 
@@ -63,6 +79,24 @@ def shape_of(text: str) -> tuple[int, ...]:
         ) from None
 
 
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected numbers like 0.5,0.4,0.4, got {text!r}"
+        ) from None
+
+
+def _shapes(model: Any, given: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Shapes of all inputs: those given, then those that the file declares."""
+    ports = model.inputs[len(given) :]
+    try:
+        return [*given, *(port.example_shape() for port in ports)]
+    except ShapeError as error:
+        raise ShapeError(f"{error}: --shape NxCxHxW, once for each input") from None
+
+
 def summary(path: str, shapes: Sequence[tuple[int, ...]]) -> int:
     """Print a network file's steps.
 
@@ -79,12 +113,12 @@ def summary(path: str, shapes: Sequence[tuple[int, ...]]) -> int:
     """
     model = fastconv.load(path)
     print(model)
-    print(model.summary(*shapes))
+    print(model.summary(*_shapes(model, shapes)))
     return 0
 
 
-def _picture(path: str) -> Any:
-    """A picture as (1, C, H, W) float32 from 0 to 1."""
+def _picture(path: str, port: Any, options: argparse.Namespace) -> Any:
+    """A picture as (1, C, H, W) float32, with as many channels as the input declares."""
     try:
         from matplotlib.image import imread
     except ImportError as error:
@@ -96,15 +130,27 @@ def _picture(path: str) -> Any:
         pixels = pixels / np.iinfo(pixels.dtype).max
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
-    return pixels[None, :, :, :3].transpose(0, 3, 1, 2).astype(np.float32)
+    x = np.ascontiguousarray(pixels[None, :, :, :3].transpose(0, 3, 1, 2), np.float32)
+    channels = port.shape[1] if port.shape is not None and len(port.shape) == 4 else None
+    if channels == 1:
+        x = x.mean(axis=1, keepdims=True)
+    elif channels == 3:
+        x = np.repeat(x, 4 - x.shape[1], axis=1)[:, :3]
+    if options.size:
+        x = fastconv.interpolate(x, options.size, mode="bilinear", antialias=True)
+    mean, std = (np.reshape(v, (1, -1, 1, 1)) for v in (options.mean, options.std))
+    return np.ascontiguousarray((x - mean) / std, port.dtype)
 
 
 def _run(options: argparse.Namespace) -> int:
     model = fastconv.load(options.model)
-    arrays = [np.load(p) if p.endswith(".npy") else _picture(p) for p in options.inputs]
     names = [port.name for port in model.inputs]
-    if len(names) != len(arrays):
+    if len(names) != len(options.inputs):
         raise ValueError(f"the network takes {len(names)} inputs ({', '.join(names)})")
+    arrays = [
+        np.load(path) if path.endswith(".npy") else _picture(path, port, options)
+        for path, port in zip(options.inputs, model.inputs, strict=True)
+    ]
     found = model.run(dict(zip(names, arrays, strict=True)), num_threads=options.threads)
     for name, array in found.items():
         print(f"{name}: {array.dtype} {array.shape}")
@@ -118,11 +164,11 @@ def _run(options: argparse.Namespace) -> int:
 def _profile(options: argparse.Namespace) -> int:
     model = fastconv.load(options.model)
     rng = np.random.default_rng(0)
-    arrays = []
-    for place, port in enumerate(model.inputs):
-        given = options.shape or []
-        shape = given[place] if place < len(given) else port.example_shape()
-        arrays.append(rng.standard_normal(shape).astype(port.dtype))
+    shapes = _shapes(model, options.shape or [])
+    arrays = [
+        rng.standard_normal(shape).astype(port.dtype)
+        for shape, port in zip(shapes, model.inputs, strict=True)
+    ]
     report = model.profile(*arrays, runs=options.runs, num_threads=options.threads)
     print(report)
     if options.csv:
@@ -135,7 +181,10 @@ def _profile(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    fastconv.load(options.model).save(options.output)
+    model = fastconv.load(options.model, tune=options.tune)
+    if options.tune and options.shape:
+        model.summary(*options.shape)  # plans for them
+    model.save(options.output)
     size = os.path.getsize(options.output) / 1e6
     print(f"{options.output}: {size:.1f} MB")
     return 0

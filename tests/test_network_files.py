@@ -234,6 +234,57 @@ def test_commands(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert cli.main(["summary", str(tmp_path / "nothing")]) == 2
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_get_the_channels_size_and_scale_of_the_input(
+    channels: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = pytest.importorskip("matplotlib.image")
+    path, out = str(tmp_path / "net"), str(tmp_path / "y.npz")
+    fastconv.compile(nn.AvgPool2d(1), (1, channels, 4, 6)).save(path)
+    colours = np.zeros((8, 12, 3), np.uint8)
+    colours[..., 0] = 255
+    image.imsave(tmp_path / "red.png", colours)
+    image.imsave(
+        tmp_path / "grey.png", np.full((8, 12), 51, np.uint8), cmap="gray", vmin=0, vmax=255
+    )
+    options = ["--size", "4x6", "--mean", "0.5", "--std", "0.25", "--output", out]
+    for name, planes in (("red", [1, 0, 0]), ("grey", [0.2, 0.2, 0.2])):
+        assert cli.main(["run", path, str(tmp_path / f"{name}.png"), *options]) == 0
+        values = np.array(planes if channels == 3 else [np.mean(planes)])
+        expected = np.broadcast_to(((values - 0.5) / 0.25)[:, None, None], (channels, 4, 6))
+        np.testing.assert_allclose(np.load(out)["output"][0], expected, atol=1e-6)
+    with pytest.raises(SystemExit):
+        cli.main(["run", path, "x.png", "--mean", "bright"])
+    assert "--mean: expected numbers like" in capsys.readouterr().err
+
+
+def test_free_sizes_are_asked_for_and_tuned_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    from onnx_nets import NETS
+
+    path, saved = str(tmp_path / "net.onnx"), str(tmp_path / "net")
+    onnx.save(NETS["residual"](), path)
+    for command in ("summary", "profile"):
+        assert cli.main([command, path]) == 2
+        assert "--shape NxCxHxW, once for each input" in capsys.readouterr().err
+    assert cli.main(["convert", path, saved, "--tune", "--shape", "1x3x12x12"]) == 0
+    model = fastconv.load(saved)
+    assert model._graph.choices
+    x = random(1, 3, 12, 12)
+    right = fastconv.load(path)(x)
+    np.testing.assert_allclose(model(x), right, rtol=1e-4, atol=1e-5 * np.abs(right).max())
+
+
+def test_long_labels_are_cut_in_tables_alone() -> None:
+    from fastconv.graph.report import Line, Report
+
+    table = Report([Line("begin" + "-" * 80 + "end", "", "1", 0, 0, 0)], False, "")
+    assert "begin" + "-" * 24 + "…" + "-" * 27 + "end " in str(table)
+    assert len(table.lines[0].label) == 88
+
+
 def test_a_picture_is_an_input(saved: Path, tmp_path: Path) -> None:
     image = pytest.importorskip("matplotlib.image")
     image.imsave(tmp_path / "x.png", np.zeros((8, 8, 3), np.uint8))

@@ -26,6 +26,11 @@ class Line(NamedTuple):
         return self.mflop / self.ms if self.ms else 0.0
 
 
+def _short(label: str, most: int = 60) -> str:
+    """Leave the middle of a long label out."""
+    return label if len(label) <= most else f"{label[: most // 2 - 1]}…{label[-most // 2 :]}"
+
+
 class Report:
     """What `Model.summary` and `Model.profile` return: prints as a table.
 
@@ -58,7 +63,13 @@ class Report:
         return [*header, "ms", "GFLOP/s", "%"] if self.timed else header
 
     def _cells(self, line: Line) -> list[str]:
-        cells = [line.label, line.algorithm, line.output, f"{line.mflop:.1f}", f"{line.mbytes:.2f}"]
+        cells = [
+            _short(line.label),
+            line.algorithm,
+            line.output,
+            f"{line.mflop:.1f}",
+            f"{line.mbytes:.2f}",
+        ]
         if not self.timed:
             return cells
         share = 100 * line.ms / self.total.ms if self.total.ms else 0
