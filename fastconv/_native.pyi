@@ -86,6 +86,7 @@ class Program(Steps):
         alpha: float = ...,
         algorithm: int = ...,
         packed: bool = ...,
+        addend: Tensor | None = ...,
     ) -> None: ...
     def add_linear(
         self,

@@ -179,11 +179,14 @@ cdef class Program(Steps):
         return 0
 
     def add_conv2d(self, x, weight, bias, y, *, stride, pad, dilation, groups, activation=0,
-                   alpha=0.0, algorithm=0, packed=False):
+                   alpha=0.0, algorithm=0, packed=False, addend=None):
         """Append a convolution (fc_conv2d_desc in fastconv.h)."""
         cdef fc_conv2d_desc d
         self.fill_conv2d(&d, x, weight, bias, y, stride, pad, dilation, groups, activation, alpha,
                          algorithm, packed)
+        if addend is not None:
+            d.has_addend = 1
+            self.tensor(addend, &d.addend)
         check(fc_program_add_conv2d(self.program, &d))
 
     def add_linear(self, x, weight, bias, y, *, activation=0, alpha=0.0):

@@ -25,6 +25,8 @@ cdef extern from "fastconv.h" nogil:
         int64_t groups
         int32_t activation, algorithm, weight_is_packed
         double alpha
+        int32_t has_addend
+        fc_tensor addend
     ctypedef struct fc_volume:
         int32_t slot
         int32_t dtype

@@ -163,6 +163,8 @@ def _fold_scale(around: Neighbours, node: Node) -> bool:
     bias = around.constant(bias_name)
     if follower is None or weight is None or node.attributes.get("activation"):
         return False
+    if len(node.inputs) > 3 and node.op == "conv":  # what it adds would have to be scaled, too
+        return False
     if bias_name and bias is None:
         return False
     if node.op == "conv":
@@ -235,6 +237,43 @@ def fuse_activations(graph: Graph) -> None:
         if "alpha" in follower.attributes:
             node.attributes["alpha"] = follower.attributes["alpha"]
         around.absorb(node, follower)
+
+
+def fuse_additions(graph: Graph) -> None:
+    """Let a convolution add what is added to its output: residual connections.
+
+    Examples
+    --------
+    >>> from fastconv.graph.fusing import fuse_additions
+    >>> from fastconv.graph.ir import Graph, Node
+    >>> conv = Node("conv", ["x", "w"], ["y"])
+    >>> graph = Graph(nodes=[conv, Node("binary", ["x", "y"], ["z"], {"function": "add"})])
+    >>> fuse_additions(graph)
+    >>> graph.nodes[0].inputs, graph.nodes[0].outputs
+    (['x', 'w', '', 'x'], ['z'])
+    """
+    around = Neighbours(graph)
+    for add in list(graph):
+        if add.op != "binary" or add.attributes["function"] != "add":
+            continue
+        found = [
+            (graph.nodes.index(conv), other)
+            for name, other in (add.inputs, add.inputs[::-1])
+            if (conv := around.makers.get(name)) is not None
+            and conv.op == "conv"
+            and len(conv.inputs) < 4
+            and not conv.attributes.get("activation")
+            and around.only_reader(conv) is add
+            and other not in graph.constants
+        ]
+        if not found:
+            continue
+        place, other = max(found)  # the later one: the other is there by then
+        conv = graph.nodes.pop(place)
+        conv.inputs = [*[*conv.inputs, ""][:3], other]
+        conv.attributes.update({k: v for k, v in add.attributes.items() if k != "function"})
+        graph.nodes.insert(graph.nodes.index(add), conv)
+        around.absorb(conv, add)
 
 
 def fold_pads(graph: Graph) -> None:

@@ -12,6 +12,7 @@ from .fusing import (
     fold_pads,
     fold_scales,
     fuse_activations,
+    fuse_additions,
 )
 from .ir import Graph
 from .recognizing import recognize_activations
@@ -72,6 +73,7 @@ PASSES: dict[str, Pass] = {
     "clips_to_activations": clips_to_activations,
     "recognize_activations": recognize_activations,
     "fold_scales": fold_scales,
+    "fuse_additions": fuse_additions,
     "fuse_activations": fuse_activations,
 }
 

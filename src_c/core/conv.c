@@ -36,6 +36,11 @@ static fc_status check(const fc_conv2d_desc *d) {
     if (x->size[1] % d->groups || w->size[1] != x->size[1] / d->groups ||
         y->size[1] != w->size[0] || y->size[0] != x->size[0])
         return FC_ERROR_SHAPE;
+    if (d->has_addend) {
+        if ((status = fc_check_tensor(&d->addend))) return status;
+        if (d->addend.dtype != y->dtype) return FC_ERROR_UNSUPPORTED;
+        if (memcmp(d->addend.size, y->size, sizeof y->size)) return FC_ERROR_SHAPE;
+    }
     if (!fc_algorithm_fits(d)) return FC_ERROR_UNSUPPORTED;
     return fc_check_window(w->size + 2, d->stride, d->dilation, d->pad, x, y->size[2], y->size[3]);
 }
@@ -121,6 +126,41 @@ static fc_conv2d_desc without_skipped_pixels(const fc_conv2d_desc *desc) {
     return d;
 }
 
+/* Whether the algorithm's own step adds: its kernels write channels last. */
+static int adds(const fc_conv2d_desc *d, const struct fc_packing *packing) {
+    return d->y.stride[1] == 1 && d->addend.stride[1] == 1 &&
+           (packing->winograd || (d->algorithm & 0xff) == FC_ALGORITHM_CHANNELS_LAST);
+}
+
+/* The convolution into the workspace, for y may be the addend, and a sum. */
+static fc_status add_in_two_steps(struct fc_program *program, const fc_conv2d_desc *desc) {
+    fc_conv2d_desc conv = *desc;
+    fc_tensor *y = &conv.y;
+    int64_t arena =
+        fc_program_reserve(program, fc_product(fc_count(y), fc_dtype_bytes((fc_dtype)y->dtype)));
+    if (arena < 0) return FC_ERROR_OVERFLOW;
+    y->slot = FC_SLOT_WORKSPACE;
+    y->offset_bytes = arena;
+    int64_t pixels = y->size[2] * y->size[3], last = desc->y.stride[1] == 1;
+    y->stride[0] = pixels * y->size[1];
+    y->stride[1] = last ? 1 : pixels;
+    y->stride[3] = last ? y->size[1] : 1;
+    y->stride[2] = y->size[3] * y->stride[3];
+    conv.has_addend = 0;
+    conv.activation = FC_IDENTITY;
+    fc_status status = fc_program_add_conv2d(program, &conv);
+    if (status) return status;
+    fc_binary_desc sum = {
+        .a = *y,
+        .b = desc->addend,
+        .y = desc->y,
+        .operation = FC_ADD,
+        .activation = desc->activation,
+        .alpha = desc->alpha,
+    };
+    return fc_program_add_binary(program, &sum);
+}
+
 fc_status fc_program_add_conv2d(struct fc_program *program, const fc_conv2d_desc *desc) {
     fc_status status = check(desc);
     if (status) return status;
@@ -131,6 +171,7 @@ fc_status fc_program_add_conv2d(struct fc_program *program, const fc_conv2d_desc
     d.algorithm = fc_choose_algorithm(&d, kernels, d.weight_is_packed);
     fc_packing_plan(&packing, &d, kernels, d.algorithm);
     if (packing.bytes < 0) return FC_ERROR_OVERFLOW;
+    if (d.has_addend && !adds(&d, &packing)) return add_in_two_steps(program, &d);
     if (!d.weight_is_packed) {
         int64_t offset = fc_program_reserve(program, packing.bytes);
         if (offset < 0) return FC_ERROR_OVERFLOW;

@@ -71,8 +71,8 @@ static void run_pixels(const struct direct_plan *plan, const struct fc_run *run,
     const fc_conv2d_desc *d = &plan->desc;
     const struct fc_block *b = &work->block;
     int64_t filter = b->g * plan->packing.filters + panel->first_filter;
-    char *y = fc_at(run, &d->y) + fc_offset(&d->y, b->n, filter, b->first[0] + first / b->size[1],
-                                            b->first[1] + first % b->size[1]);
+    int64_t p = b->first[0] + first / b->size[1], q = b->first[1] + first % b->size[1];
+    char *y = fc_at(run, &d->y) + fc_offset(&d->y, b->n, filter, p, q);
     int64_t row_runs = plan->runs / fc_max(d->weight.size[2], 1); /* no rows: no runs */
     int64_t row_weights = row_runs * plan->run_length * panel->width;
     const char *packed = fc_at(run, &d->weight);
@@ -86,12 +86,15 @@ static void run_pixels(const struct direct_plan *plan, const struct fc_run *run,
         .w = packed + (panel->weight + taps[0] * row_weights) * plan->bytes,
         .bias = packed + panel->bias * plan->bytes,
         .vectors = panel->vectors,
+        .ld_addend = d->addend.stride[3],
         .y = plan->planar_output ? run->scratch + plan->scratch_chunk : y,
         .ldy = plan->planar_output ? panel->width : d->y.stride[3],
         .filters = panel->filters,
         .lo = plan->lo,
         .hi = plan->hi,
     };
+    if (d->has_addend)
+        gemm.addend = fc_at(run, &d->addend) + fc_offset(&d->addend, b->n, filter, p, q);
     plan->kernels->gemm(&gemm);
     if (d->activation > FC_RELU6)
         for (int64_t i = 0; i < count; i++) {
@@ -122,10 +125,11 @@ static void rows_inside(const fc_conv2d_desc *d, int64_t p, int64_t taps[2]) {
 static void run_rows(const struct direct_plan *plan, const struct fc_run *run,
                      const struct work *work, const struct fc_panel *panel, int64_t first,
                      int64_t last, const int64_t taps[2]) {
-    const fc_tensor *y = &plan->desc.y;
+    const fc_conv2d_desc *d = &plan->desc;
     int64_t width = work->block.size[1], end = last * width;
-    /* where rows of y follow each other at the pixel stride, a chunk may straddle them */
-    int straddle = width == y->size[3] && y->stride[2] == y->size[3] * y->stride[3];
+    /* where rows of outputs follow each other at the pixel stride, a chunk may straddle them */
+    int straddle = width == d->y.size[3] && d->y.stride[2] == width * d->y.stride[3] &&
+                   (!d->has_addend || d->addend.stride[2] == width * d->addend.stride[3]);
     int64_t line = straddle ? (last - first) * width : width;
     for (int64_t start = first * width; start < end; start += line)
         for (int64_t i = 0; i < line; i += FC_CHUNK_PIXELS)

@@ -169,6 +169,7 @@ struct tile_row {
     int64_t rows, columns;
     char *y;
     int64_t row_stride, pixel_stride;
+    const char *addend; /* or NULL */
 };
 
 static void transform_row(const struct winograd_plan *plan, const struct fc_run *run,
@@ -186,11 +187,15 @@ static void transform_row(const struct winograd_plan *plan, const struct fc_run 
             .y = t->y + q * outputs[1] * t->pixel_stride * plan->bytes,
             .row_stride = t->row_stride,
             .pixel_stride = t->pixel_stride,
+            .addend_row = d->addend.stride[2],
+            .addend_pixel = d->addend.stride[3],
             .rows = (int)t->rows,
             .columns = (int)fc_min(outputs[1], t->columns - q * outputs[1]),
             .lo = plan->lo,
             .hi = plan->hi,
         };
+        if (t->addend)
+            output.addend = t->addend + q * outputs[1] * d->addend.stride[3] * plan->bytes;
         plan->tile->output(&output);
     }
     if (d->activation <= FC_RELU6) return;
@@ -236,7 +241,7 @@ static void write_planes(const struct winograd_plan *plan, const struct fc_run *
 
 static void write_tiles(const struct winograd_plan *plan, const struct fc_run *run,
                         const struct fc_block *b, const struct fc_panel *panel) {
-    const fc_tensor *y = &plan->desc.y;
+    const fc_tensor *y = &plan->desc.y, *addend = &plan->desc.addend;
     const int *outputs = plan->tile->outputs;
     int64_t filter = b->g * plan->packing.filters + panel->first_filter;
     int64_t q = b->first[1] * outputs[1];
@@ -252,6 +257,8 @@ static void write_tiles(const struct winograd_plan *plan, const struct fc_run *r
             .row_stride = y->stride[2],
             .pixel_stride = y->stride[3],
         };
+        if (plan->desc.has_addend)
+            t.addend = fc_at(run, addend) + fc_offset(addend, b->n, filter, p, q);
         if (plan->planar_output)
             write_planes(plan, run, t);
         else

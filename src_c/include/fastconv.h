@@ -100,7 +100,8 @@ typedef enum fc_algorithm {
 } fc_algorithm;
 
 /* y[n][k][p][q] = act(bias[k] + sum over c, r, s of
- *     x[n][g*C/G + c][p*stride_h + r*dilation_h - pad_h][q*stride_w + s*dilation_w - pad_w] * weight[k][c][r][s])
+ *     x[n][g*C/G + c][p*stride_h + r*dilation_h - pad_h][q*stride_w + s*dilation_w - pad_w] * weight[k][c][r][s]
+ *     + addend[n][k][p][q])
  * with g = k / (K/G) and x zero outside the image; the padding at the end follows from P and Q.
  * weight (K, C/G, R, S) and bias (K) of any strides; or, with weight_is_packed, weight.slot and
  * weight.offset_bytes name what fc_program_add_conv2d_pack wrote (bias included). */
@@ -115,6 +116,8 @@ typedef struct fc_conv2d_desc {
     int32_t algorithm;  /* fc_algorithm */
     int32_t weight_is_packed;
     double alpha;
+    int32_t has_addend;
+    fc_tensor addend; /* as y, and may be the same view of the same memory */
 } fc_conv2d_desc;
 
 /* What lies around an image: a constant (in convolutions zero), the image mirrored without repeating

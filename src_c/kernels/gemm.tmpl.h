@@ -30,6 +30,14 @@ FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, cons
 #pragma GCC unroll 8
         for (int i = 0; i < pixels; i++) acc[i][v] = FC_NAME(row_vector)(bias, v, whole);
 
+    const T *addend = (const T *)a->addend + first * a->ld_addend;
+    if (a->addend) /* it comes while the tile is summed */
+#pragma GCC unroll 8
+        for (int i = 0; i < pixels; i++)
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++)
+                __builtin_prefetch(addend + i * a->ld_addend + v * VL);
+
     ptrdiff_t at[FC_MAX_TILE_PIXELS];
 #pragma GCC unroll 8
     for (int i = 0; i < pixels; i++) at[i] = pixel[i];
@@ -56,6 +64,14 @@ FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, cons
     T *y = (T *)a->y + first * a->ldy;
     V lo = V_(set1)((T)a->lo), hi = V_(set1)((T)a->hi);
     ptrdiff_t tail = a->filters - (vectors - 1) * VL;
+    if (a->addend)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 8
+            for (int i = 0; i < pixels; i++)
+                acc[i][v] += v < vectors - 1 || tail >= VL
+                                 ? V_(load)(addend + i * a->ld_addend + v * VL)
+                                 : V_(loadn)(addend + i * a->ld_addend + v * VL, tail);
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) {
 #pragma GCC unroll 8

@@ -20,10 +20,11 @@
 #define FC_MAX_TILE_PIXELS 8
 
 /* gemm: the register-tile microkernel behind convolution, linear and im2col + GEMM.
- * formula:   y[i][k] = min(hi, max(lo, bias[k] + sum_t sum_j x[pixel[i] + run[t] + j] * w[t][j][k]))
+ * formula:   y[i][k] = min(hi, max(lo, bias[k] + sum_t sum_j x[pixel[i] + run[t] + j] * w[t][j][k]
+ *                + addend[i][k]))
  * layout:    x channels last, reached through the two offset tables; w [runs][run_length][width] packed
  *            and zero-padded, width being filters rounded up to a multiple of `narrow`; bias [width];
- *            y [pixels][filters] with row stride ldy
+ *            y [pixels][filters] with row stride ldy, addend likewise (NULL: none; may be y)
  * alignment: none needed; w is best at 64 bytes
  * overrun:   none: reads x only at the named offsets, writes filters elements a row
  * edges:     pixels >= 0 split evenly over tiles; sums run over t, then j, whatever the tile, so
@@ -37,6 +38,8 @@ struct fc_gemm_args {
     const void *w;
     const void *bias;
     ptrdiff_t vectors;
+    const void *addend;
+    ptrdiff_t ld_addend;
     void *y;
     ptrdiff_t ldy, filters;
     double lo, hi;
@@ -126,9 +129,9 @@ struct fc_winograd_input_args {
 typedef void (*fc_winograd_input_fn)(const struct fc_winograd_input_args *args);
 
 /* winograd_output: one output tile, mh x mw pixels, of Winograd's algorithm.
- * formula:   y[i*row_stride + j*pixel_stride + k] = min(hi, max(lo, (A' m A)[i][j][k] + bias[k])),
- *            i < rows, j < columns, k < filters
- * layout:    m has xi_stride between the ph*pw products; y channels last
+ * formula:   y[i*row_stride + j*pixel_stride + k] = min(hi, max(lo, (A' m A)[i][j][k] + bias[k]
+ *                + addend[i*addend_row + j*addend_pixel + k])), i < rows, j < columns, k < filters
+ * layout:    m has xi_stride between the ph*pw products; y and addend (NULL: none; may be y) channels last
  * alignment: none needed
  * overrun:   reads m and bias up to a multiple of VL filters
  * edges:     1 to mh rows, 1 to mw columns; the last filters are stored masked. */
@@ -139,6 +142,8 @@ struct fc_winograd_output_args {
     ptrdiff_t filters;
     void *y;
     ptrdiff_t row_stride, pixel_stride;
+    const void *addend;
+    ptrdiff_t addend_row, addend_pixel;
     int rows, columns;
     double lo, hi;
 };

@@ -195,9 +195,10 @@ FC_INLINE void FC_NAME(wino_output_columns)(const T *m, ptrdiff_t xi_stride, V o
 }
 
 /* VL filters of one tile */
-FC_INLINE void FC_NAME(wino_output)(const struct fc_winograd_output_args *args, ptrdiff_t k, T *y,
-                                    ptrdiff_t row_stride, ptrdiff_t pixel_stride, const int ph,
-                                    const int mh, const int pw, const int mw) {
+FC_INLINE void FC_NAME(wino_output)(const struct fc_winograd_output_args *args, ptrdiff_t k,
+                                    const T *addend, T *y, ptrdiff_t row_stride,
+                                    ptrdiff_t pixel_stride, const int ph, const int mh,
+                                    const int pw, const int mw) {
     const V lo = V_(set1)((T)args->lo), hi = V_(set1)((T)args->hi);
     const V bias = V_(load)((const T *)args->bias + k);
     const T *m = (const T *)args->m + k;
@@ -210,19 +211,40 @@ FC_INLINE void FC_NAME(wino_output)(const struct fc_winograd_output_args *args, 
 #pragma GCC unroll 4
     for (int i = 0; i < mh; i++)
 #pragma GCC unroll 4
+        for (int j = 0; j < mw; j++) out[i][j] += bias;
+    if (addend)
+#pragma GCC unroll 4
+        for (int i = 0; i < mh; i++)
+#pragma GCC unroll 4
+            for (int j = 0; j < mw; j++)
+                out[i][j] += V_(load)(addend + i * args->addend_row + j * args->addend_pixel);
+#pragma GCC unroll 4
+    for (int i = 0; i < mh; i++)
+#pragma GCC unroll 4
         for (int j = 0; j < mw; j++)
-            V_(store)(y + i * row_stride + j * pixel_stride,
-                      V_(min)(hi, V_(max)(lo, out[i][j] + bias)));
+            V_(store)(y + i * row_stride + j * pixel_stride, V_(min)(hi, V_(max)(lo, out[i][j])));
 }
 
 /* A whole tile of VL filters; and any, the last filters or at an edge, through a buffer. */
-typedef void (*FC_NAME(wino_output_fn))(const struct fc_winograd_output_args *, ptrdiff_t, T *,
-                                        ptrdiff_t, ptrdiff_t);
+typedef void (*FC_NAME(wino_output_fn))(const struct fc_winograd_output_args *, ptrdiff_t,
+                                        const T *, T *, ptrdiff_t, ptrdiff_t);
 static void FC_NAME(wino_output_tail)(const struct fc_winograd_output_args *args, ptrdiff_t k,
                                       FC_NAME(wino_output_fn) output) {
-    T buffer[4][4][FC_VECTOR_BYTES / sizeof(T)];
+    T buffer[4][4][FC_VECTOR_BYTES / sizeof(T)], added[4][4][FC_VECTOR_BYTES / sizeof(T)];
     T *y = (T *)args->y + k;
-    output(args, k, buffer[0][0], 4 * VL, VL);
+    struct fc_winograd_output_args inner = *args;
+    if (args->addend) {
+        for (int i = 0; i < 4; i++)
+            for (int j = 0; j < 4; j++) {
+                const T *from =
+                    (const T *)args->addend + k + i * args->addend_row + j * args->addend_pixel;
+                int inside = i < args->rows && j < args->columns;
+                V_(store)(added[i][j], V_(load_some)(from, inside ? args->filters - k : 0));
+            }
+        inner.addend_row = 4 * VL;
+        inner.addend_pixel = VL;
+    }
+    output(&inner, k, args->addend ? added[0][0] : NULL, buffer[0][0], 4 * VL, VL);
     for (int i = 0; i < args->rows; i++)
         for (int j = 0; j < args->columns; j++)
             V_(store_some)(y + i * args->row_stride + j * args->pixel_stride,
@@ -245,9 +267,9 @@ static void FC_NAME(wino_output_tail)(const struct fc_winograd_output_args *args
                                      FC_NAME(winograd_patch_##ph##x##pw##_##mh##x##mw)); \
     } \
     static void FC_NAME(winograd_tile_##ph##x##pw##_##mh##x##mw)( \
-        const struct fc_winograd_output_args *args, ptrdiff_t k, T *y, ptrdiff_t row_stride, \
-        ptrdiff_t pixel_stride) { \
-        FC_NAME(wino_output)(args, k, y, row_stride, pixel_stride, ph, mh, pw, mw); \
+        const struct fc_winograd_output_args *args, ptrdiff_t k, const T *addend, T *y, \
+        ptrdiff_t row_stride, ptrdiff_t pixel_stride) { \
+        FC_NAME(wino_output)(args, k, addend, y, row_stride, pixel_stride, ph, mh, pw, mw); \
     } \
     static void FC_NAME(winograd_output_##ph##x##pw##_##mh##x##mw)( \
         const struct fc_winograd_output_args *args) { \
@@ -255,7 +277,8 @@ static void FC_NAME(wino_output_tail)(const struct fc_winograd_output_args *args
         for (ptrdiff_t k = 0; k < args->filters; k += VL) \
             if (whole && k + VL <= args->filters) \
                 FC_NAME(winograd_tile_##ph##x##pw##_##mh##x##mw)( \
-                    args, k, (T *)args->y + k, args->row_stride, args->pixel_stride); \
+                    args, k, args->addend ? (const T *)args->addend + k : NULL, (T *)args->y + k, \
+                    args->row_stride, args->pixel_stride); \
             else \
                 FC_NAME(wino_output_tail)(args, k, \
                                           FC_NAME(winograd_tile_##ph##x##pw##_##mh##x##mw)); \

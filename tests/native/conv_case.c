@@ -67,9 +67,11 @@ static struct conv_case draw(struct random *random) {
         .x = (enum layout)random_range(random, 0, LAYOUT_INPUT_COUNT - 1),
         .weight = (enum layout)random_range(random, 0, LAYOUT_INPUT_COUNT - 1),
         .y = (enum layout)random_range(random, 0, LAYOUT_COUNT - 1),
+        .adds = random_range(random, 0, 2) == 0,
+        .addend = (enum layout)random_range(random, 0, LAYOUT_INPUT_COUNT - 1),
     };
     if (random_range(random, 0, 3)) c.weight = LAYOUT_NCHW;
-    if (random_range(random, 0, 2) == 0) c.x = c.y = LAYOUT_NHWC;
+    if (random_range(random, 0, 2) == 0) c.x = c.y = c.addend = LAYOUT_NHWC;
     int steps_alike = 0;
     if (random_range(random, 0, 5) == 0) { /* depthwise */
         c.groups = RANDOM_OF(random, channels);
@@ -124,9 +126,14 @@ fc_conv2d_desc conv_desc(struct scene *scene, const struct conv_case *c, fc_dtyp
         .activation = c->activation,
         .algorithm = c->algorithm,
         .alpha = -0.3,
+        .has_addend = c->adds,
     };
     tensor_fill(scene, &d.x);
     tensor_fill(scene, &d.weight);
+    if (c->adds) {
+        d.addend = tensor_make(scene, c->addend, dtype, c->n, filters, c->p, c->q);
+        tensor_fill(scene, &d.addend);
+    }
     if (c->bias) tensor_fill(scene, &d.bias);
     if (d.algorithm == FC_ALGORITHM_WINOGRAD) { /* its bound is that of the planner's tile */
         fc_program *program = program_new();
@@ -163,14 +170,14 @@ static fc_status add(fc_program *program, const void *desc) {
 void conv_check(const struct conv_case *c, fc_dtype dtype, uint64_t seed) {
     case_begin("conv2d seed %llu: n %lld, %lld groups of %lld -> %lld, %lldx%lld -> %lldx%lld, "
                "kernel %lldx%lld, stride %lld %lld, pad %lld %lld, dilation %lld %lld, bias %d, "
-               "activation %d, algorithm %d, packed %d, layouts %d %d %d, %d threads",
+               "activation %d, algorithm %d, packed %d, adds %d, layouts %d %d %d %d, %d threads",
                (unsigned long long)seed, (long long)c->n, (long long)c->groups,
                (long long)c->channels, (long long)c->filters, (long long)c->h, (long long)c->w,
                (long long)c->p, (long long)c->q, (long long)c->r, (long long)c->s,
                (long long)c->stride[0], (long long)c->stride[1], (long long)c->pad[0],
                (long long)c->pad[1], (long long)c->dilation[0], (long long)c->dilation[1], c->bias,
-               (int)c->activation, (int)c->algorithm, c->packed, (int)c->x, (int)c->weight,
-               (int)c->y, c->threads);
+               (int)c->activation, (int)c->algorithm, c->packed, c->adds, (int)c->x, (int)c->weight,
+               (int)c->y, (int)c->addend, c->threads);
     struct scene scene;
     scene_open(&scene, seed);
     fc_conv2d_desc plain = conv_desc(&scene, c, dtype), d = plain;

@@ -9,8 +9,8 @@ struct conv_case {
     int64_t h, w, r, s, p, q;
     int64_t stride[2], pad[2], dilation[2];
     int32_t activation, algorithm;
-    int bias, packed, threads;
-    enum layout x, weight, y;
+    int bias, packed, threads, adds;
+    enum layout x, weight, y, addend;
 };
 
 /* One image, one group, unit strides, no padding, as many outputs as fit. */

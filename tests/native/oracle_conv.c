@@ -30,6 +30,12 @@ struct expected oracle_conv2d(const struct scene *scene, const void *desc, const
         sum += bias;
         magnitude += fabsl(bias);
     }
+    if (d->has_addend) {
+        real addend = tensor_get(scene, &d->addend, n, k, p, q);
+        sum += addend;
+        magnitude += fabsl(addend);
+        terms++;
+    }
     struct expected y = {sum, sum_bound(d->x.dtype, terms, magnitude)};
     if (winograd_algorithm(d->algorithm)) y.bound += winograd_bound(scene, d, at);
     if (d->algorithm == FC_ALGORITHM_WINOGRAD_ROWS) y.bound += winograd_rows_bound(scene, d, at);

@@ -19,7 +19,8 @@ static void every_way(struct conv_case c, const struct setting *setting) {
     for (int32_t algorithm = FC_ALGORITHM_IM2COL; algorithm <= FC_ALGORITHM_PLANAR; algorithm++)
         for (int last = 0; last < 2; last++) {
             c.algorithm = algorithm;
-            c.x = c.y = last ? LAYOUT_NHWC : LAYOUT_NCHW;
+            c.x = c.y = c.addend = last ? LAYOUT_NHWC : LAYOUT_NCHW;
+            c.adds = (c.channels + c.filters + c.w) % 2 == 0;
             conv_check(&c, setting->dtype, 3);
         }
 }
@@ -116,9 +117,10 @@ static void winograd_tiles(const struct setting *setting) {
         for (int last = 0; last < 2; last++) {
             struct conv_case c = conv_plain(3, 5, 5, 5, 5, 5);
             conv_tile(&c, tile);
-            c.x = c.y = last ? LAYOUT_NHWC : LAYOUT_NCHW;
+            c.x = c.y = c.addend = last ? LAYOUT_NHWC : LAYOUT_NCHW;
             c.pad[1] = 2;
             for (int i = 0; i < 9; i++) {
+                c.adds = i % 2;
                 c.h = c.r + i;
                 c.w = c.s + i * 5 % 9;
                 conv_fit(&c, i % 3, 0);
@@ -136,9 +138,10 @@ static void winograd(const struct setting *setting, int32_t algorithm) {
     for (int last = 0; last < 2; last++) {
         struct conv_case c = conv_plain(2, 3, 3, 3, 3, 3);
         c.algorithm = algorithm;
-        c.x = c.y = last ? LAYOUT_NHWC : LAYOUT_NCHW;
+        c.x = c.y = c.addend = last ? LAYOUT_NHWC : LAYOUT_NCHW;
         for (c.h = 3; c.h <= 11; c.h++)
             for (c.w = 3; c.w <= 11; c.w++) {
+                c.adds = (c.h + c.w) % 2;
                 conv_fit(&c, 0, 0);
                 conv_check(&c, setting->dtype, 3);
             }
@@ -148,8 +151,10 @@ static void winograd(const struct setting *setting, int32_t algorithm) {
         for (c.channels = 1; c.channels <= (setting->small ? 9 : 34); c.channels++)
             conv_check(&c, setting->dtype, 3);
         c.channels = 2;
-        for (c.filters = 1; c.filters <= (setting->small ? 20 : 70); c.filters++)
+        for (c.filters = 1; c.filters <= (setting->small ? 20 : 70); c.filters++) {
+            c.adds = c.filters % 3 > 0;
             conv_check(&c, setting->dtype, 3);
+        }
         c.filters = 2;
         c.h = setting->small ? 20 : 70;
         c.w = setting->small ? 40 : 140;

@@ -109,11 +109,11 @@ static fc_status add_conv(fc_program *program, const void *desc) {
 
 static int conv_ready(const struct scene *scene, const void *desc) {
     const fc_conv2d_desc *d = desc;
-    const fc_tensor *inputs[] = {&d->x, &d->weight, &d->bias};
+    const fc_tensor *inputs[] = {&d->x, &d->weight, &d->bias, &d->addend};
     double work = (double)tensor_count(&d->y) * (double)d->weight.size[1] *
                   (double)d->weight.size[2] * (double)d->weight.size[3];
     return work <= LARGEST_WORK && !d->weight_is_packed && fabs(d->alpha) < 1e6 &&
-           runnable(scene, inputs, 3, &d->y);
+           runnable(scene, inputs, d->has_addend ? 4 : 3, &d->y);
 }
 
 static void fuzz_conv(struct random *random, fc_dtype dtype) {

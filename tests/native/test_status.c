@@ -134,6 +134,10 @@ static void convolutions(void) {
     CONV2D(FC_ERROR_SHAPE, d.x.size[0] = 1);
     CONV2D(FC_ERROR_SHAPE, d.y.size[1] = 8);
     CONV2D(FC_ERROR_SHAPE, d.bias.size[0] = 3);
+    CONV2D(FC_OK, d.has_addend = 1; d.addend = d.y);
+    CONV2D(FC_ERROR_SHAPE, d.has_addend = 1; d.addend = d.y; d.addend.size[2]++);
+    CONV2D(FC_ERROR_UNSUPPORTED, d.has_addend = 1; d.addend = d.y; d.addend.dtype = FC_FLOAT64);
+    CONV2D(FC_ERROR_ARGUMENT, d.has_addend = 1; d.addend = d.y; d.addend.slot = FC_NO_SLOT);
     CONV2D(FC_ERROR_ARGUMENT, d.weight.size[2] = 0);
     CONV2D(FC_ERROR_ARGUMENT, d.stride[0] = 0);
     CONV2D(FC_ERROR_ARGUMENT, d.stride[1] = -1);

@@ -52,6 +52,7 @@ static void check_conv(struct random *random, fc_dtype dtype) {
     for (int64_t n = 0; n < c.n; n++) {
         one.x = image_of(&d.x, n);
         one.y = image_of(&d.y, n);
+        one.addend = image_of(&d.addend, n);
         if (fc_program_add_conv2d(parts, &one)) case_fail("not added");
     }
     tensor_poison(&scene, &d.y);

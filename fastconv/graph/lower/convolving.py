@@ -16,6 +16,9 @@ from ..constants import Packed, identity
 from ..ir import Array
 from ..tensors import Known, Tensor, Value, contiguous
 
+#: Algorithms whose steps add to their sums, channels last.
+ADDING = frozenset({ALGORITHMS["channels_last"], ALGORITHMS["winograd"]})
+
 
 def _weight_steps(
     b: Builder, w: Value, bias: Value | None, shape: tuple[int, ...], stride: tuple[int, ...]
@@ -130,11 +133,14 @@ def add_conv(
     alpha: float = 0.0,
     algorithm: str = "auto",
     role: str = "conv",
+    addend: Image | None = None,
     **geometry: Any,
-) -> None:
+) -> bool:
     """Append a convolution; weights that are known are packed once, before anything runs.
 
-    `role` says how the weight's axes become the convolution's, whatever its strides are.
+    `role` says how the weight's axes become the convolution's, whatever its strides are. `addend`
+    is added to the sums if the convolution's own step can; otherwise this appends nothing and
+    returns False.
     """
     fused: dict[str, Any] = {"activation": ACTIVATIONS[activation], "alpha": alpha}
     flops = 2 * prod(y.size) * prod(w_shape[1:])
@@ -144,6 +150,10 @@ def add_conv(
             for size, stride in ((x.size, x.stride), (w_shape, w_stride), (y.size, y.stride))
         ]
         choice, chosen, count = _packing(b, asked, algorithm, geometry)
+        if addend is not None and not (
+            chosen & 0xFF in ADDING and y.stride[1] == addend.stride[1] == 1
+        ):
+            return False
         packed = b.packed(
             _pack_weights(
                 b,
@@ -162,20 +172,29 @@ def add_conv(
             slot, _, offset, *_ = at(packed, (1, 1, 1, 1), (0, 0, 0, 0), 0)
             weight = (slot, w.dtype.num, offset, w_shape, (0, 0, 0, 0))
             program.add_conv2d(
-                x.at(at), weight, None, y.at(at), algorithm=chosen, packed=True, **fused, **geometry
+                x.at(at),
+                weight,
+                None,
+                y.at(at),
+                algorithm=chosen,
+                packed=True,
+                addend=None if addend is None else addend.at(at),
+                **fused,
+                **geometry,
             )
 
         # the higher bits say which variant
         names = {number: name for name, number in ALGORITHMS.items()}
-        b.step(
-            [x.tensor, packed],
-            [y.tensor],
-            add,
-            detail=names[chosen & 0xFF],
-            flops=flops,
-            choice=choice,
-        )
-        return
+        reads, alias = [x.tensor, packed], None
+        if addend is not None:
+            reads.append(addend.tensor)
+            if addend.tensor.storage is not x.tensor.storage:
+                alias = y.tensor, addend.tensor
+        detail = names[chosen & 0xFF]
+        b.step(reads, [y.tensor], add, alias, detail=detail, flops=flops, choice=choice)
+        return True
+    if addend is not None:
+        return False
     if isinstance(w, Known):
         strided = np.ascontiguousarray(_strided(w.array, w_shape, w_stride))
         w = Known(strided, w.name and f"{w.name}~4")
@@ -188,3 +207,4 @@ def add_conv(
         program.add_conv2d(x.at(at), weight, bias_at, y.at(at), algorithm=code, **fused, **geometry)
 
     b.step([x.tensor, *reads], [y.tensor], add_unpacked, detail=algorithm, flops=flops)
+    return True

@@ -112,6 +112,7 @@ def conv(
     x: Value,
     w: Value,
     bias: Value | None = None,
+    addend: Value | None = None,
     *,
     strides: Sequence[int] | None = None,
     dilations: Sequence[int] | None = None,
@@ -121,8 +122,8 @@ def conv(
     activation: str | None = None,
     alpha: float = 0.0,
 ) -> Value:
-    """Convolve (N, C, W) or (N, C, H, W) with weight (K, C/groups, ...)."""
-    check_floating(x, w, bias)
+    """Convolve (N, C, ...) with weight (K, C/groups, ...); add an addend, with broadcasting."""
+    check_floating(x, w, bias, addend)
     x = b.tensor(x)
     axes = len(x.shape) - 2
     if axes not in (1, 2, 3):
@@ -143,39 +144,36 @@ def conv(
     check_range(input=size, strides=steps, dilations=spread, pads=padding, output=outputs)
     y = b.new((x.shape[0], w.shape[0], *outputs), x.dtype)
     before = [first for first, _ in padding]
-    if axes == 3:
-        conv3d(
+
+    def append(addend: Image | None, activation: str | None, alpha: float) -> bool:
+        fused: Any = {"groups": groups, "activation": activation, "alpha": alpha}
+        if axes == 3:
+            conv3d(b, x, w, bias, y, pad=before, strides=steps, dilations=spread, **fused)
+            return True
+        w_strides = element_strides(w)
+        return add_conv(
             b,
-            x,
+            image(x),
             w,
             bias,
-            y,
-            pad=before,
-            strides=steps,
-            dilations=spread,
-            groups=groups,
-            activation=activation,
-            alpha=alpha,
+            image(y),
+            w_shape=(w.shape[0], w.shape[1], *two_axes(taps, 1)),
+            w_stride=(*w_strides[:2], *two_axes(w_strides[2:], 0)),  # type: ignore[arg-type]
+            stride=two_axes(steps, 1),
+            pad=two_axes(before, 0),
+            dilation=two_axes(spread, 1),
+            addend=addend,
+            **fused,
         )
+
+    if addend is None:
+        append(None, activation, alpha)
         return y
-    taps2 = two_axes(taps, 1)
-    w_strides = element_strides(w)
-    add_conv(
-        b,
-        image(x),
-        w,
-        bias,
-        image(y),
-        w_shape=(w.shape[0], w.shape[1], *taps2),
-        w_stride=(*w_strides[:2], *two_axes(w_strides[2:], 0)),  # type: ignore[arg-type]
-        activation=activation,
-        alpha=alpha,
-        stride=two_axes(steps, 1),
-        pad=two_axes(before, 0),
-        dilation=two_axes(spread, 1),
-        groups=groups,
-    )
-    return y
+    fits = axes < 3 and addend.shape == y.shape
+    if fits and append(image(b.tensor(addend)), activation, alpha):
+        return y
+    append(None, None, 0.0)
+    return binary(b, y, addend, function="add", activation=activation, alpha=alpha)
 
 
 def pool(
