@@ -81,6 +81,8 @@ class Builder:
     choices: Mapping[str, str] = field(default_factory=dict)
     #: Asked for where `choices` say nothing.
     algorithm: str = "auto"
+    #: Images of a whole batch, and of the part of it that this plan is for.
+    batch: tuple[int, int] | None = None
     steps: list[Step] = field(default_factory=list)
     slots: list[tuple[Storage, Key]] = field(default_factory=list)
     label: str = ""
