@@ -67,9 +67,11 @@ static double rows_inside(const fc_conv2d_desc *d) {
 /* Vectors along the filters lose the lanes that filters do not fill (a lone narrow vector is bound by
  * its loads), a little in every run, and what transposes planes of y. */
 static double channels_last_cycles(const fc_conv2d_desc *d, const struct shape *s) {
-    double product = s->vectors == 1 && s->move > 1 ? 1.2 : 1.02;
-    if (d->x.stride[1] != 1) product += 0.14 / (fmin(s->vectors, 4) * (double)d->weight.size[3]);
-    double cycles = s->packed * product * s->depth * rows_inside(d);
+    int bound_by_loads = s->vectors == 1 && (s->move > 1 || s->packed < 1);
+    double product = bound_by_loads ? 1.2 : 1.02 * s->packed;
+    if (d->x.stride[1] != 1)
+        product += 0.14 * s->packed / (fmin(s->vectors, 4) * (double)d->weight.size[3]);
+    double cycles = product * s->depth * rows_inside(d);
     cycles += s->vectors * 2.8 + 4 * s->move;
     if (d->y.stride[1] != 1) cycles += s->vectors * 5.6 * s->move;
     if (d->pad[0] || d->pad[1]) {
