@@ -89,6 +89,7 @@ def model_of(nodes: Nodes) -> Any:
 def both(model: Any, x: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any, int]:
     """Answers of a whole batch and of its parts, and the plans of the parts."""
     whole = model(x)
+    monkeypatch.setattr("fastconv.graph.model.get_num_threads", lambda: 1)
     step = next(iter(model._plans.values()))
     assert not step.parts
     monkeypatch.setattr(batches, "PART_BYTES", 0)

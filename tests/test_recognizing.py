@@ -194,7 +194,8 @@ def test_thresholds_and_softsign() -> None:
     np.testing.assert_allclose(found[3], x / (1 + np.exp(-2 * x)), rtol=1e-14)
 
 
-LAYERS = [nn.ReLU6(), nn.SELU(), nn.GELU(), nn.GELU("tanh"), nn.Mish(), nn.Softplus(), nn.SiLU()]
+LAYERS: list[nn.Module] = [nn.ReLU6(), nn.SELU(), nn.GELU(), nn.GELU("tanh"), nn.Mish()]
+LAYERS += [nn.Softplus(), nn.SiLU()]
 LAYERS += [nn.LeakyReLU(0.2), nn.ELU(0.5), nn.PReLU(5), nn.PReLU(), nn.Hardswish(), nn.Tanh()]
 
 

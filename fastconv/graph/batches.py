@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from .ir import Graph, Node
 from .tensors import Tensor, Value
 
-#: Bytes that a step of a part may read and write, weights aside.
-PART_BYTES = 4 << 20
+#: Bytes that a step of a part may read and write, weights aside: about what a core has of cache.
+PART_BYTES = 2 << 20
 
 #: Operators that treat each image of their first input alone, whatever their attributes.
 ALONE = frozenset(
@@ -26,9 +26,12 @@ ELEMENTWISE = frozenset({"affine", "binary", "choose"})
 
 
 def images_at_once(
-    graph: Graph, values: Mapping[str, Value | None], steps: Sequence[Sequence[Tensor]]
+    graph: Graph,
+    values: Mapping[str, Value | None],
+    steps: Sequence[Sequence[Tensor]],
+    threads: int,
 ) -> int:
-    """Images of a batch to run at once; zero: all of them.
+    """Images of a batch to run at once, one for each thread at least; zero: all of them.
 
     Parameters
     ----------
@@ -38,12 +41,14 @@ def images_at_once(
         What its values became in a plan for the whole batch.
     steps : sequence
         The tensors that each step of that plan reads and writes.
+    threads : int
+        Threads that there may be.
     """
     batch = next((_length(values[port.name]) for port in graph.inputs), 0)
     if batch < 2 or not _treats_images_alone(graph, values, batch):
         return 0
     largest = max((_bytes(tensors, batch) for tensors in steps), default=0)
-    images = max(1, PART_BYTES * batch // max(1, largest))
+    images = max(threads, threads * PART_BYTES * batch // max(1, largest))
     return images if images < batch else 0
 
 

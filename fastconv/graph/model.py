@@ -13,6 +13,7 @@ import numpy as np
 from .. import _native
 from .._views import dtype_name
 from ..errors import ShapeError
+from ..runtime import get_num_threads
 from . import batches, files, tuning
 from .builder import Builder, Plan
 from .check import Checked, check
@@ -279,7 +280,8 @@ class Model:
         parts: dict[int, Plan] = {}
         steps = [[*step.reads, *step.writes] for step in b.steps]
         if not self._checked.by_value and tensors:
-            images, batch = batches.images_at_once(self._graph, values, steps), keys[0][1][0]
+            batch, threads = keys[0][1][0], get_num_threads()
+            images = batches.images_at_once(self._graph, values, steps, threads)
             for count in {images, batch % images} - {0} if images else ():
                 few = [(typenum, (count, *shape[1:]), s) for typenum, shape, s in keys]
                 part = Builder(
