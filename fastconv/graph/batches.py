@@ -94,16 +94,20 @@ class _Read:
         """Whether it is known, and broadcast along the first of so many axes."""
         return not self.computed and (len(self.shape) < rank or self.shape[0] == 1)
 
+    def joins_images(self, rank: int) -> bool:
+        """Whether it may meet, element by element, what has an image at each place of axis 0."""
+        return (self.of_images and len(self.shape) == rank) or self.same_for_all(rank)
+
 
 def _keeps_images(node: Node, reads: Sequence[_Read]) -> bool:
     """Whether each place of the outputs' first axis depends on that place of the inputs alone."""
     first, others = reads[0], reads[1:]
+    rank = max(len(read.shape) for read in reads)
     if node.op in ELEMENTWISE or node.op == "concat":
-        rank = max(len(read.shape) for read in reads)
-        if node.op == "concat" and node.attributes["axis"] % rank == 0:
-            return False
-        alike = all(read.of_images and len(read.shape) == rank for read in reads if read.computed)
-        return alike and all(read.computed or read.same_for_all(rank) for read in reads)
+        joined = node.op == "concat" and node.attributes["axis"] % rank == 0
+        return not joined and all(read.joins_images(rank) for read in reads)
+    if node.op == "conv" and len(others) > 2 and others[2].joins_images(rank):  # what it adds
+        others = others[:2]
     if not first.of_images or any(read.computed for read in others):
         return False
     rule = RULES.get(node.op)
