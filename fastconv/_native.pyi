@@ -82,6 +82,7 @@ class Program(Steps):
         pad: Pair,
         dilation: Pair,
         groups: int,
+        shuffle: int = ...,
         activation: int = ...,
         alpha: float = ...,
         algorithm: int = ...,
@@ -112,6 +113,7 @@ class Program(Steps):
         dilation: Pair,
         groups: int,
         algorithm: int,
+        shuffle: int = ...,
     ) -> tuple[int, int]: ...
     def add_conv3d(
         self,

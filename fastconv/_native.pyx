@@ -162,7 +162,7 @@ cdef class Program(Steps):
         return self.add_slot(key, True)
 
     cdef int fill_conv2d(self, fc_conv2d_desc *d, x, weight, bias, y, stride, pad, dilation, groups,
-                         activation, alpha, algorithm, packed) except -1:
+                         shuffle, activation, alpha, algorithm, packed) except -1:
         memset(d, 0, sizeof(d[0]))
         self.tensor(x, &d.x)
         self.tensor(weight, &d.weight)
@@ -172,18 +172,19 @@ cdef class Program(Steps):
         d.pad[0], d.pad[1] = pad
         d.dilation[0], d.dilation[1] = dilation
         d.groups = groups
+        d.shuffle = shuffle
         d.activation = activation
         d.alpha = alpha
         d.algorithm = algorithm
         d.weight_is_packed = packed
         return 0
 
-    def add_conv2d(self, x, weight, bias, y, *, stride, pad, dilation, groups, activation=0,
-                   alpha=0.0, algorithm=0, packed=False, addend=None):
+    def add_conv2d(self, x, weight, bias, y, *, stride, pad, dilation, groups, shuffle=1,
+                   activation=0, alpha=0.0, algorithm=0, packed=False, addend=None):
         """Append a convolution (fc_conv2d_desc in fastconv.h)."""
         cdef fc_conv2d_desc d
-        self.fill_conv2d(&d, x, weight, bias, y, stride, pad, dilation, groups, activation, alpha,
-                         algorithm, packed)
+        self.fill_conv2d(&d, x, weight, bias, y, stride, pad, dilation, groups, shuffle, activation,
+                         alpha, algorithm, packed)
         if addend is not None:
             d.has_addend = 1
             self.tensor(addend, &d.addend)
@@ -211,13 +212,13 @@ cdef class Program(Steps):
         d.algorithm = algorithm
         check(fc_program_add_conv2d_pack(self.program, &d, slot, 0))
 
-    def conv2d_packing(self, x, weight, y, *, stride, pad, dilation, groups, algorithm):
+    def conv2d_packing(self, x, weight, y, *, stride, pad, dilation, groups, algorithm, shuffle=1):
         """Algorithm that a convolution would use, and the bytes of its packed weights."""
         cdef fc_conv2d_desc d
         cdef int32_t chosen
         cdef int64_t count
-        self.fill_conv2d(&d, x, weight, None, y, stride, pad, dilation, groups, 0, 0.0, algorithm,
-                         False)
+        self.fill_conv2d(&d, x, weight, None, y, stride, pad, dilation, groups, shuffle, 0, 0.0,
+                         algorithm, False)
         check(fc_conv2d_packing(self.program, &d, &chosen, &count))
         return chosen, count
 

@@ -23,6 +23,7 @@ cdef extern from "fastconv.h" nogil:
         int64_t pad[2]
         int64_t dilation[2]
         int64_t groups
+        int64_t shuffle
         int32_t activation, algorithm, weight_is_packed
         double alpha
         int32_t has_addend

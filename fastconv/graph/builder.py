@@ -87,6 +87,7 @@ class Builder:
     slots: list[tuple[Storage, Key]] = field(default_factory=list)
     label: str = ""
     _known: dict[int, tuple[Known, Tensor]] = field(default_factory=dict)
+    _ordered: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     _packed: list[Packed] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -209,6 +210,22 @@ class Builder:
         self.copy(x, y)
         return y
 
+    def ordered(self, x: Tensor) -> Tensor:
+        """Return x, or a copy of it whose channels are in their order."""
+        if x.shuffle == 1:
+            return x
+        if id(x) not in self._ordered:
+            (n, c, *space), s = x.shape, x.shuffle
+            y = self.new(x.shape, x.dtype, like=x)
+
+            def channels(t: Tensor, outer: int, inner: int) -> Tensor:
+                first, step, *rest = t.strides
+                return t.view((n, c // s, s, *space), (first, outer * step, inner * step, *rest))
+
+            self.copy(channels(x, 1, c // s), channels(y, s, 1))
+            self._ordered[id(x)] = x, y
+        return self._ordered[id(x)][1]
+
     # ---- finishing
 
     def finish(self, outputs: Sequence[Tensor]) -> Plan:
@@ -217,6 +234,7 @@ class Builder:
         taken: set[int] = set()
         self.label = "output"
         for value in outputs:
+            value = self.ordered(value)
             target = self._output(value, id(value.storage) in taken)
             taken.add(id(target.storage))
             target.storage.slot = -1 - len(self.slots) - len(keys)

@@ -78,7 +78,11 @@ class Storage:
 
 @dataclass(eq=False)
 class Tensor:
-    """A strided view of a storage."""
+    """A strided view of a storage.
+
+    `shuffle`: channel c is number c % shuffle * (C / shuffle) + c // shuffle by the strides, a
+    channel shuffle that is yet to be carried out. `Builder.ordered` does, where nobody else will.
+    """
 
     dtype: np.dtype[Any]
     shape: Shape
@@ -86,6 +90,7 @@ class Tensor:
     storage: Storage
     offset: int = 0
     start: int = 0  # where it begins along its storage's axis
+    shuffle: int = 1
 
     @property
     def size(self) -> int:

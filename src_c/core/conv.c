@@ -24,6 +24,17 @@ static fc_status check_weight(const fc_conv2d_desc *d) {
     return FC_OK;
 }
 
+static fc_status check_shuffle(const fc_conv2d_desc *d) {
+    if (d->shuffle < 0) return FC_ERROR_ARGUMENT;
+    if (d->shuffle <= 1) return FC_OK;
+    if (d->x.size[1] % d->shuffle) return FC_ERROR_SHAPE;
+    for (int a = 0; a < 2; a++)
+        if (d->weight.size[2 + a] != 1 || d->pad[a] ||
+            fc_extent(d, a, d->y.size[2 + a]) > d->x.size[2 + a])
+            return FC_ERROR_UNSUPPORTED;
+    return FC_OK;
+}
+
 static fc_status check(const fc_conv2d_desc *d) {
     const fc_tensor *x = &d->x, *w = &d->weight, *y = &d->y;
     fc_status status = FC_OK;
@@ -42,7 +53,9 @@ static fc_status check(const fc_conv2d_desc *d) {
         if (memcmp(d->addend.size, y->size, sizeof y->size)) return FC_ERROR_SHAPE;
     }
     if (!fc_algorithm_fits(d)) return FC_ERROR_UNSUPPORTED;
-    return fc_check_window(w->size + 2, d->stride, d->dilation, d->pad, x, y->size[2], y->size[3]);
+    status =
+        fc_check_window(w->size + 2, d->stride, d->dilation, d->pad, x, y->size[2], y->size[3]);
+    return status ? status : check_shuffle(d);
 }
 
 int64_t fc_l2_bytes(void) {

@@ -222,6 +222,7 @@ static fc_conv2d_desc without_strides(const fc_conv2d_desc *d) {
 int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *kernels,
                         int packed) {
     const fc_conv2d_desc dense = without_strides(desc), *d = &dense;
+    if (d->shuffle > 1) return FC_ALGORITHM_CHANNELS_LAST;
     struct shape s = shape_of(d, kernels);
     double best, planar;
     if (d->algorithm == FC_ALGORITHM_WINOGRAD) {

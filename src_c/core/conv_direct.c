@@ -51,9 +51,9 @@ static void enter_block(const struct direct_plan *plan, const struct fc_run *run
         for (int64_t q = 0; q < b->size[1]; q++)
             *pixel++ = p * d->stride[0] * plan->row_stride + q * d->stride[1] * plan->pixel_stride;
     if (plan->in_place) {
-        work->x =
-            fc_at(run, &d->x) + fc_offset(&d->x, b->n, b->g * plan->packing.channels,
-                                          b->first[0] * d->stride[0], b->first[1] * d->stride[1]);
+        int64_t channel = d->shuffle > 1 ? 0 : b->g * plan->packing.channels;
+        work->x = fc_at(run, &d->x) + fc_offset(&d->x, b->n, channel, b->first[0] * d->stride[0],
+                                                b->first[1] * d->stride[1]);
     } else {
         fc_gather_strip(&plan->strip, run, &d->x, b->n, b->g * plan->packing.channels,
                         b->first[0] * d->stride[0] - d->pad[0],
@@ -80,7 +80,7 @@ static void run_pixels(const struct direct_plan *plan, const struct fc_run *run,
         .x = work->x,
         .pixel = work->pixel + first,
         .pixels = count,
-        .run = plan->run + taps[0] * row_runs,
+        .run = plan->run + (d->shuffle > 1 ? b->g * plan->runs : taps[0] * row_runs),
         .runs = (taps[1] - taps[0]) * row_runs,
         .run_length = plan->run_length,
         .w = packed + (panel->weight + taps[0] * row_weights) * plan->bytes,
@@ -186,6 +186,16 @@ static void plan_blocks(struct direct_plan *plan) {
     }
 }
 
+/* A run for each channel of all groups, wherever it lies. */
+static void plan_shuffled_runs(struct direct_plan *plan) {
+    const fc_tensor *x = &plan->desc.x;
+    int64_t s = plan->desc.shuffle;
+    plan->runs = plan->packing.channels;
+    plan->run_length = 1;
+    for (int64_t c = 0; c < x->size[1]; c++)
+        plan->run[c] = (c % s * (x->size[1] / s) + c / s) * x->stride[1];
+}
+
 /* Taps side by side in memory are one run: with dense pixels the S*C elements of a filter row, with
  * planes the S elements of a channel's. */
 static void plan_runs(struct direct_plan *plan) {
@@ -209,7 +219,7 @@ static int reads_in_place(const fc_conv2d_desc *d, int planes) {
     /* planes a multiple of 2 KiB apart all fall into the same few sets of the caches */
     int near =
         planes ? x->stride[1] * fc_dtype_bytes((fc_dtype)x->dtype) % 2048 != 0 : x->stride[1] == 1;
-    return (near || d->weight.size[1] == 1) && d->pad[0] == 0 && d->pad[1] == 0 &&
+    return (near || d->weight.size[1] == 1 || d->shuffle > 1) && d->pad[0] == 0 && d->pad[1] == 0 &&
            fc_extent(d, 0, d->y.size[2]) <= x->size[2] &&
            fc_extent(d, 1, d->y.size[3]) <= x->size[3];
 }
@@ -230,6 +240,7 @@ fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *d
                              const struct fc_packing *packing) {
     int64_t taps = desc->weight.size[2] * desc->weight.size[3];
     if (packing->plane_columns) taps = fc_max(taps, packing->depth);
+    if (desc->shuffle > 1) taps = desc->x.size[1];
     int64_t bytes = fc_dtype_bytes((fc_dtype)desc->x.dtype);
     if (fc_strip_bytes(desc, 1, packing->channels * bytes) < 0) return FC_ERROR_OVERFLOW;
     struct direct_plan *plan = malloc(sizeof *plan + (size_t)taps * sizeof plan->run[0]);
@@ -247,7 +258,7 @@ fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *d
     };
     plan_blocks(plan);
     plan_input(plan);
-    plan_runs(plan);
+    (desc->shuffle > 1 ? plan_shuffled_runs : plan_runs)(plan);
     int64_t strip = plan->in_place ? 0 : plan->strip.total_bytes;
     int64_t pixels = plan->block[0] * plan->block[1];
     int64_t chunk = FC_CHUNK_PIXELS * plan->kernels->tile_vectors * packing->lanes * plan->bytes;

@@ -104,7 +104,9 @@ typedef enum fc_algorithm {
  *     + addend[n][k][p][q])
  * with g = k / (K/G) and x zero outside the image; the padding at the end follows from P and Q.
  * weight (K, C/G, R, S) and bias (K) of any strides; or, with weight_is_packed, weight.slot and
- * weight.offset_bytes name what fc_program_add_conv2d_pack wrote (bias included). */
+ * weight.offset_bytes name what fc_program_add_conv2d_pack wrote (bias included).
+ * With shuffle s, what is meant by channel c of x is its number c % s * (C / s) + c / s: a channel shuffle
+ * that is not carried out. 1x1 filters without padding take it, whatever the algorithm. */
 typedef struct fc_conv2d_desc {
     fc_tensor x;      /* n, c, h, w */
     fc_tensor weight; /* k, c/groups, r, s */
@@ -112,6 +114,7 @@ typedef struct fc_conv2d_desc {
     fc_tensor y;      /* n, k, p, q */
     int64_t stride[2], pad[2], dilation[2];
     int64_t groups;
+    int64_t shuffle;    /* 0 or 1: x's channels are read in their order */
     int32_t activation; /* fc_activation */
     int32_t algorithm;  /* fc_algorithm */
     int32_t weight_is_packed;

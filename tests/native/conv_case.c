@@ -123,6 +123,7 @@ fc_conv2d_desc conv_desc(struct scene *scene, const struct conv_case *c, fc_dtyp
         .pad = {c->pad[0], c->pad[1]},
         .dilation = {c->dilation[0], c->dilation[1]},
         .groups = c->groups,
+        .shuffle = c->shuffle,
         .activation = c->activation,
         .algorithm = c->algorithm,
         .alpha = -0.3,

@@ -7,7 +7,7 @@
 struct conv_case {
     int64_t n, channels, filters, groups; /* channels and filters of one group */
     int64_t h, w, r, s, p, q;
-    int64_t stride[2], pad[2], dilation[2];
+    int64_t stride[2], pad[2], dilation[2], shuffle;
     int32_t activation, algorithm;
     int bias, packed, threads, adds;
     enum layout x, weight, y, addend;

@@ -13,18 +13,21 @@ struct expected oracle_conv2d(const struct scene *scene, const void *desc, const
     int64_t channels = d->weight.size[1], terms = 0;
     int64_t g = k / (d->weight.size[0] / d->groups);
     real sum = 0, magnitude = 0;
-    for (int64_t c = 0; c < channels; c++)
+    for (int64_t c = 0; c < channels; c++) {
+        int64_t from = g * channels + c, shuffle = d->shuffle;
+        if (shuffle > 1) from = from % shuffle * (d->x.size[1] / shuffle) + from / shuffle;
         for (int64_t r = 0; r < d->weight.size[2]; r++)
             for (int64_t s = 0; s < d->weight.size[3]; s++) {
                 int64_t h = p * d->stride[0] + r * d->dilation[0] - d->pad[0];
                 int64_t w = q * d->stride[1] + s * d->dilation[1] - d->pad[1];
                 if (!inside(&d->x, h, w)) continue;
-                real product = tensor_get(scene, &d->x, n, g * channels + c, h, w) *
+                real product = tensor_get(scene, &d->x, n, from, h, w) *
                                tensor_get(scene, &d->weight, k, c, r, s);
                 sum += product;
                 magnitude += fabsl(product);
                 terms++;
             }
+    }
     if (d->bias.slot != FC_NO_SLOT) {
         real bias = tensor_get(scene, &d->bias, k, 0, 0, 0);
         sum += bias;

@@ -188,6 +188,25 @@ static void depthwise(const struct setting *setting) {
             }
 }
 
+/* A channel shuffle in what is read, in either layout. */
+static void shuffled(const struct setting *setting) {
+    for (int64_t shuffle = 1; shuffle <= 4; shuffle++)
+        for (int64_t each = 1; each <= (setting->small ? 3 : 7); each++)
+            for (int64_t groups = 1; groups <= shuffle; groups++) {
+                struct conv_case c = conv_plain(each * shuffle, 9, 3, 5, 1, 1);
+                c.n = 2;
+                c.groups = groups;
+                c.shuffle = shuffle;
+                c.x = each % 2 ? LAYOUT_NHWC : LAYOUT_NCHW;
+                c.y = each % 3 ? LAYOUT_NHWC : LAYOUT_NCHW;
+                c.packed = each > 2;
+                conv_check(&c, setting->dtype, 3);
+                c.stride[0] = c.stride[1] = 2;
+                conv_fit(&c, 0, 0);
+                conv_check(&c, setting->dtype, 3);
+            }
+}
+
 /* With packed weights and enough channels, auto stands for Winograd; without, it sums directly. */
 static void automatic(const struct setting *setting) {
     int64_t size = setting->small ? 32 : 64;
@@ -212,6 +231,7 @@ void suite_conv2d_edges(const struct setting *setting) {
     winograd(setting, FC_ALGORITHM_WINOGRAD);
     winograd(setting, FC_ALGORITHM_WINOGRAD_ROWS);
     depthwise(setting);
+    shuffled(setting);
     automatic(setting);
     suite_end();
 }

@@ -105,7 +105,19 @@ static void depthwise_alike(fc_conv2d_desc *d) {
     d->x.size[1] = d->groups;
 }
 
+static void pointwise(fc_conv2d_desc *d, int64_t shuffle) {
+    d->weight.size[2] = d->weight.size[3] = 1;
+    d->shuffle = shuffle;
+}
+
 static void convolutions(void) {
+    CONV2D(FC_OK, pointwise(&d, 3));
+    CONV2D(FC_OK, pointwise(&d, 2); d.stride[0] = d.stride[1] = 1);
+    CONV2D(FC_ERROR_ARGUMENT, pointwise(&d, -1));
+    CONV2D(FC_ERROR_SHAPE, pointwise(&d, 4));
+    CONV2D(FC_ERROR_UNSUPPORTED, d.shuffle = 2);
+    CONV2D(FC_ERROR_UNSUPPORTED, pointwise(&d, 2); d.pad[1] = 1);
+    CONV2D(FC_ERROR_UNSUPPORTED, pointwise(&d, 2); d.y.size[2] = 10);
     CONV2D(FC_OK, depthwise_alike(&d));
     CONV2D(FC_OK, d.bias = tensor_absent());
     CONV2D(FC_ERROR_UNSUPPORTED, d.x.dtype = FC_FLOAT64);

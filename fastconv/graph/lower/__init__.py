@@ -14,7 +14,7 @@ from ...errors import ShapeError, UnsupportedOperatorError
 from ..builder import Builder
 from ..evaluate import evaluate
 from ..ir import Node
-from ..tensors import Known, Value
+from ..tensors import Known, Tensor, Value
 from . import (
     compute,
     images,
@@ -60,6 +60,10 @@ NEEDS: dict[str, tuple[int, ...]] = {
 OF_TENSORS = {*moving.LOWER, *padding.LOWER} - {"identity", "concat", "shape", "size"}
 
 
+#: Operators that take tensors whose channels wait to be shuffled.
+TAKE_SHUFFLED = {"conv", "identity", "shape", "size"}
+
+
 def lower(b: Builder, node: Node, values: Sequence[Value | None]) -> tuple[Value, ...]:
     """Append the steps of one node, or compute it if all that it reads is known.
 
@@ -87,6 +91,8 @@ def lower(b: Builder, node: Node, values: Sequence[Value | None]) -> tuple[Value
                 f"{node.label}: its input {node.inputs[place]!r} has to be known before the "
                 "network runs, but is computed from its data"
             )
+    if node.op not in TAKE_SHUFFLED:
+        values = [b.ordered(v) if isinstance(v, Tensor) else v for v in values]
     if node.op in OF_TENSORS:
         values = [b.tensor(values[0]) if values[0] is not None else None, *values[1:]]
     try:

@@ -142,7 +142,12 @@ def conv(
     padding = window_pads(size, taps, steps, spread, pads or (0,) * (2 * axes))
     outputs = window_outputs(size, taps, steps, spread, padding)
     check_range(input=size, strides=steps, dilations=spread, pads=padding, output=outputs)
+    if isinstance(addend, Tensor):
+        addend = b.ordered(addend)
+    is_plain = not any(map(any, padding)) and taps == (1, 1)
+    x, w, bias, shuffle = _shuffled(b, x, w, bias, groups, is_plain, addend is not None)
     y = b.new((x.shape[0], w.shape[0], *outputs), x.dtype)
+    y.shuffle = x.shuffle // shuffle
     before = [first for first, _ in padding]
 
     def append(addend: Image | None, activation: str | None, alpha: float) -> bool:
@@ -163,6 +168,7 @@ def conv(
             pad=two_axes(before, 0),
             dilation=two_axes(spread, 1),
             addend=addend,
+            shuffle=shuffle,
             **fused,
         )
 
@@ -174,6 +180,35 @@ def conv(
         return y
     append(None, None, 0.0)
     return binary(b, y, addend, function="add", activation=activation, alpha=alpha)
+
+
+def _shuffled(
+    b: Builder,
+    x: Tensor,
+    w: Value,
+    bias: Value | None,
+    groups: int,
+    is_plain: bool,
+    has_addend: bool,
+) -> tuple[Tensor, Value, Value | None, int]:
+    """Decide who shuffles x's channels -> x, weight, bias, and how much the convolution does.
+
+    A 1x1 convolution reads them in their order; one of each channel by itself takes them as they
+    lie, its weights brought into that order, and what reads the result shuffles; others get a copy.
+    """
+    s, c = x.shuffle, x.shape[1]
+    if s == 1 or len(x.shape) != 4:
+        return b.ordered(x), w, bias, 1
+    own = groups == c == w.shape[0] and not has_addend
+    if own and isinstance(w, Known) and not isinstance(bias, Tensor):
+        order = np.arange(c).reshape(c // s, s).T.reshape(-1)
+        w = Known(w.array[order], w.name and f"{w.name}~shuffled{s}")
+        if bias is not None:
+            bias = Known(bias.array[order], bias.name and f"{bias.name}~shuffled{s}")
+        return x, w, bias, 1
+    if is_plain:
+        return x, w, bias, s
+    return b.ordered(x), w, bias, 1
 
 
 def pool(

@@ -79,10 +79,22 @@ def with_shape(b: Builder, x: Tensor, shape: Sequence[int]) -> Tensor:
     if shape == x.shape:
         return x
     strides = reshaped_strides(x.shape, x.strides, shape)
+    if strides is None and _shuffles_channels(x, shape):
+        y = x.view(shape, (*x.strides[:2], *x.strides[3:]))
+        y.shuffle = x.shape[2]
+        return y
     if strides is None:
         x = b.compact(x)
         strides = contiguous(shape)
     return x.view(shape, strides)
+
+
+def _shuffles_channels(x: Tensor, shape: Sequence[int]) -> bool:
+    """Whether to see x, transposed groups of channels, as an image shuffles its channels."""
+    if len(x.shape) != 5 or 0 in x.shape:
+        return False
+    n, each, groups, *space = x.shape
+    return tuple(shape) == (n, each * groups, *space) and x.strides[2] == each * x.strides[1]
 
 
 def identity(b: Builder, x: Value) -> Value:
