@@ -2,7 +2,7 @@
 
 ::
 
-    protobuf    bytes to messages; weights stay where they lie
+    messages    bytes to the onnx package's messages; large weights stay where they lie
     reader      messages to nodes: opsets, attributes, weights; a model's own functions expanded
     importer    nodes to a graph; collects what is missing
     operators   one function for each ONNX operator, its parameters the operator's attributes

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import ModelFormatError, UnsupportedOperatorError
 from ..graph.deferred import Constant, FileSource, MemorySource, Source, stored
 from ..graph.ir import Dimension, Port
-from .protobuf import Message, decode
+from .messages import parse
 
 #: Functions within functions, at most.
 DEEPEST = 64
@@ -50,6 +50,14 @@ NAMES: dict[str, int] = {
     "DOUBLE": 11,
     "UINT32": 12,
     "UINT64": 13,
+}
+#: What the lists of numbers hold.
+LISTS: dict[str, str] = {
+    "float_data": "f4",
+    "double_data": "f8",
+    "int32_data": "i4",
+    "int64_data": "i8",
+    "uint64_data": "u8",
 }
 #: The numbers of types that NumPy lacks (brain floats, floats of 8 bits and fewer, half bytes).
 FOREIGN = range(16, 29)
@@ -95,6 +103,8 @@ def read(source: Any) -> OnnxModel:
         If it is broken.
     TypeError
         If `source` is something else.
+    ImportError
+        If the onnx package is missing (``pip install fastconv[onnx]``).
 
     Examples
     --------
@@ -108,7 +118,7 @@ def read(source: Any) -> OnnxModel:
         file = FileSource(source)
         if not file.size:
             raise ModelFormatError(f"not an ONNX model: {source!r} is empty")
-        proto = decode(memoryview(mmap(file.descriptor, 0, access=ACCESS_READ)))
+        proto = parse(memoryview(mmap(file.descriptor, 0, access=ACCESS_READ)))
         weights = _Weights(file, file.size, os.path.dirname(source))
     else:
         if hasattr(source, "SerializeToString"):
@@ -118,7 +128,7 @@ def read(source: Any) -> OnnxModel:
                 f"source: expected a path, bytes or an onnx.ModelProto, got {type(source).__name__}"
             )
         contents = bytes(source)
-        proto = decode(memoryview(contents))
+        proto = parse(memoryview(contents))
         weights = _Weights(MemorySource(contents), len(contents), None)
     try:
         return _model(proto, weights)
@@ -135,17 +145,20 @@ class _Weights:
         self._own, self._size, self._folder = own, size, folder
         self._others: dict[str, FileSource] = {}
 
-    def place(self, tensor: Message) -> tuple[Source, int, int] | None:
+    def place(self, tensor: Any) -> tuple[Source, int, int] | None:
         """Source, begin and end of a tensor's bytes; None where it lists numbers instead."""
         if tensor.data_location == 1:
             return self._elsewhere(tensor)
-        if tensor.raw_data is None:
+        if not tensor.HasField("raw_data"):
             return None
-        return self._own, *tensor.raw_data
+        raw = tensor.raw_data
+        return MemorySource(raw), 0, len(raw)
 
-    def _elsewhere(self, tensor: Message) -> tuple[Source, int, int]:
+    def _elsewhere(self, tensor: Any) -> tuple[Source, int, int]:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
+        if location == "":
+            return self._own, *_span(entries, self._size, tensor, "the file")
         if self._folder is None:
             raise ModelFormatError(f"tensor {tensor.name!r} lies in {location!r}: load from a path")
         folder = os.path.realpath(self._folder)
@@ -157,17 +170,21 @@ class _Weights:
                 raise ModelFormatError(f"tensor {tensor.name!r} lies in {location!r}: no such file")
             self._others[path] = FileSource(path)
         source = self._others[path]
-        begin = int(entries.get("offset", 0))
-        end = begin + int(entries["length"]) if "length" in entries else source.size
-        if not 0 <= begin <= end <= source.size:
-            raise ModelFormatError(f"tensor {tensor.name!r} lies beyond the end of {location!r}")
-        return source, begin, end
+        return source, *_span(entries, source.size, tensor, repr(location))
 
 
-def _model(proto: Message, weights: _Weights) -> OnnxModel:
-    graph = proto.graph
-    if graph is None:
+def _span(entries: Mapping[str, str], size: int, tensor: Any, where: str) -> tuple[int, int]:
+    begin = int(entries.get("offset", 0))
+    end = begin + int(entries["length"]) if "length" in entries else size
+    if not 0 <= begin <= end <= size:
+        raise ModelFormatError(f"tensor {tensor.name!r} lies beyond the end of {where}")
+    return begin, end
+
+
+def _model(proto: Any, weights: _Weights) -> OnnxModel:
+    if not proto.HasField("graph"):
         raise ModelFormatError("not an ONNX model: it has no graph")
+    graph = proto.graph
     opsets = _opsets(proto.opset_import)
     functions = {(f.domain, f.name): f for f in proto.functions}
     model = OnnxModel()
@@ -199,7 +216,7 @@ def _check_values(model: OnnxModel) -> None:
 
 
 def _opsets(imports: Any) -> dict[str, int]:
-    return {("" if o.domain == "ai.onnx" else o.domain): o.version or 0 for o in imports}
+    return {("" if o.domain == "ai.onnx" else o.domain): int(o.version) for o in imports}
 
 
 def dtype_of(code: int | None) -> np.dtype[Any]:
@@ -225,24 +242,25 @@ def dtype_of(code: int | None) -> np.dtype[Any]:
     return np.dtype(DTYPES[code][0])
 
 
-def _port(info: Message) -> Port:
-    kind = info.type.tensor_type if info.type else None
-    if kind is None and info.type and info.type.other:
+def _port(info: Any) -> Port:
+    if info.type.WhichOneof("value") not in (None, "tensor_type"):
         raise UnsupportedOperatorError(f"{info.name!r} is no tensor")
+    kind = info.type.tensor_type
     dtype = np.dtype(np.float32)
-    if kind and kind.elem_type:
+    if kind.elem_type:
         dtype = dtype_of(kind.elem_type)
     shape: tuple[Dimension, ...] | None = None
-    if kind and kind.shape is not None:
+    if kind.HasField("shape"):
         shape = tuple(
-            (d.dim_param or None) if d.dim_value is None else d.dim_value for d in kind.shape.dim
+            int(d.dim_value) if d.HasField("dim_value") else (d.dim_param or None)
+            for d in kind.shape.dim
         )
         # exporters write 0 or -1 where a size is free
         shape = tuple(None if isinstance(d, int) and d < 0 else d for d in shape)
     return Port(info.name, shape, dtype)
 
 
-def _array(tensor: Message, weights: _Weights) -> Constant:
+def _array(tensor: Any, weights: _Weights) -> Constant:
     """Array of a tensor; its size is checked against the bytes that are there."""
     shape = tuple(int(d) for d in tensor.dims)
     if any(d < 0 for d in shape):
@@ -258,7 +276,8 @@ def _array(tensor: Message, weights: _Weights) -> Constant:
                 f"tensor {tensor.name!r} ({dtype}, shape {shape}) has {end - begin} bytes"
             )
         return stored(source, begin, dtype, shape)
-    listed = np.asarray(getattr(tensor, DTYPES[tensor.data_type][1]))
+    name = DTYPES[tensor.data_type][1]
+    listed = np.array(getattr(tensor, name), LISTS[name])
     if dtype.kind == "c":
         array = listed.astype(f"f{dtype.itemsize // 2}")
         if array.size % 2 == 0:
@@ -276,31 +295,37 @@ def _array(tensor: Message, weights: _Weights) -> Constant:
 _ATTRIBUTES = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
 
 
-def _attribute(attribute: Message, weights: _Weights) -> Any:
+def _attribute(attribute: Any, weights: _Weights) -> Any:
     name = _ATTRIBUTES.get(attribute.type)
     value: Any = getattr(attribute, name) if name else attribute
     if name == "t":
-        return None if value is None else _array(value, weights)
+        return _array(value, weights) if attribute.HasField("t") else None
     if name == "s":
         return value.decode("utf-8", "replace")
     if name == "strings":
         return [s.decode("utf-8", "replace") for s in value]
     if name in ("floats", "ints"):
-        return np.asarray(value).tolist()
-    if name in ("f", "i"):
-        return (0.0 if name == "f" else 0) if value is None else value
-    return attribute  # graphs, sparse tensors, types: no operator here takes them
+        return list(value)
+    return value  # graphs, sparse tensors, types: no operator here takes them
+
+
+def _check_names(proto: Any) -> None:
+    """Protocol buffers hand out as bytes what is no UTF-8."""
+    names = (proto.op_type, proto.domain, proto.name, *proto.input, *proto.output)
+    for name in (*names, *(attribute.name for attribute in proto.attribute)):
+        if not isinstance(name, str):
+            raise ModelFormatError(f"a node has a name that is no UTF-8 text: {name!r}")
 
 
 class _Expansion:
     """Nodes of a graph, with those of the model's own functions in the place of their calls."""
 
-    def __init__(self, functions: Mapping[tuple[str, str], Message], weights: _Weights) -> None:
+    def __init__(self, functions: Mapping[tuple[str, str], Any], weights: _Weights) -> None:
         self._functions, self._weights = functions, weights
 
     def nodes(
         self,
-        protos: Sequence[Message],
+        protos: Sequence[Any],
         opsets: Mapping[str, int],
         names: dict[str, str],
         bound: Mapping[str, Any],
@@ -312,6 +337,7 @@ class _Expansion:
             raise ModelFormatError(f"functions call each other more than {DEEPEST} deep")
         nodes: list[OnnxNode] = []
         for number, proto in enumerate(protos):
+            _check_names(proto)
             inputs = [names.get(name, name) for name in proto.input]
             for name in proto.output:
                 if prefix and name and name not in names:
@@ -343,7 +369,7 @@ class _Expansion:
             )
         return nodes
 
-    def _attributes(self, proto: Message, bound: Mapping[str, Any]) -> dict[str, Any]:
+    def _attributes(self, proto: Any, bound: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for attribute in proto.attribute:
             if not attribute.ref_attr_name:
