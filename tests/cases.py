@@ -192,6 +192,8 @@ BLOCKS = (
     ConvCase("blocks-dilated", 1, 48, 70, 71, 20, padding=3, dilation=(3, 3)),
     ConvCase("blocks-groups", 2, 96, 65, 67, 32, padding=1, groups=2),
     ConvCase("blocks-1x1", 2, 300, 41, 43, 20, (1, 1)),
+    ConvCase("blocks-1x1-planes", 1, 40, 21, 19, 100, (1, 1)),
+    ConvCase("blocks-line", 1, 64, 1, 999, 72, (1, 3), padding=((0, 0), (1, 1))),
     ConvCase("blocks-unpadded", 1, 70, 52, 53, 17),
     ConvCase("blocks-few-channels", 3, 3, 93, 91, 8, padding=1),
     ConvCase("blocks-few-channels-strided", 2, 3, 131, 127, 7, (5, 5), (2, 3), 2),

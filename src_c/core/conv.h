@@ -116,11 +116,18 @@ static inline double fc_upper_bound(const fc_conv2d_desc *d) {
     return d->activation == FC_RELU6 ? 6 : INFINITY;
 }
 
+/* Rough time of so many multiply-adds, and of what moves. */
+static inline double fc_conv_nanoseconds(const fc_conv2d_desc *d, double products) {
+    return products / 48 + (double)(fc_count(&d->x) + fc_count(&d->y)) / 6;
+}
+
 /* Blocks of output pixels, shared out over threads: (image, group, block of rows and columns). */
 struct fc_blocks {
     int64_t images, groups;
     int64_t outputs[2]; /* P, Q */
     int64_t count[2];   /* blocks over rows and columns */
+    int64_t pass;       /* output pixels in whose time a panel's weights are brought */
+    int whole_rows;     /* columns are not to be cut further */
 };
 struct fc_block {
     int64_t n, g;
@@ -134,11 +141,14 @@ static inline int64_t fc_blocks_total(const struct fc_blocks *blocks) {
 static inline int64_t fc_block_place(const struct fc_blocks *blocks, int64_t index) {
     return index % (blocks->count[0] * blocks->count[1]);
 }
+/* `pass` where weights are brought from the second-level cache, or from beyond it. */
+int64_t fc_blocks_pass(const struct fc_packing *packing);
 struct fc_block fc_block_at(const struct fc_blocks *blocks, int64_t index);
 
-/* A thread's way through blocks and, where blocks alone would leave threads idle, parts of the panels. */
+/* A thread's way through blocks: smaller ones than planned, or parts of the panels, where whole blocks would leave
+ * threads idle. */
 struct fc_block_walk {
-    const struct fc_blocks *blocks;
+    struct fc_blocks blocks;
     int64_t panels, splits, item, end;
     int64_t first_panel, last_panel;
     struct fc_block block;

@@ -14,13 +14,49 @@ struct fc_block fc_block_at(const struct fc_blocks *blocks, int64_t index) {
     return block;
 }
 
+int64_t fc_blocks_pass(const struct fc_packing *packing) {
+    return packing->bytes > fc_l2_bytes() / 2 ? 8 : 3;
+}
+
+/* Entering a block for a further part of its panels, in the time of a panel. */
+#define FC_ENTER_PANELS 0.2
+/* Candidates: so many parts of the panels, so many items a thread. */
+#define FC_WALK_CANDIDATES 8
+
+/* The work of the busiest of n threads, in pixels times panels. */
+static double busiest(const struct fc_blocks *blocks, int64_t panels, int64_t splits, int64_t n) {
+    int64_t pixels = 1, items = fc_ceil_div(fc_blocks_total(blocks) * splits, n);
+    for (int a = 0; a < 2; a++) pixels *= fc_ceil_div(blocks->outputs[a], blocks->count[a]);
+    int64_t passes = items / splits * panels + items % splits * fc_ceil_div(panels, splits);
+    double entering = FC_ENTER_PANELS * (double)(fc_ceil_div(items, splits) * pixels);
+    return (double)(passes * (pixels + blocks->pass)) + entering;
+}
+
+/* Cuts blocks and panels so that n threads finish together. Blocks only become smaller; no bits depend on it. */
+static void balance(struct fc_block_walk *walk, int64_t n) {
+    struct fc_blocks trial = walk->blocks;
+    int few_rows = trial.outputs[0] < fc_min(2 * n, trial.outputs[1]);
+    int a = few_rows && !trial.whole_rows;
+    int64_t planned = trial.count[a], others = fc_blocks_total(&trial) / planned;
+    double best = busiest(&trial, walk->panels, 1, n);
+    double even = busiest(&trial, walk->panels, 1, 1) / (double)n;
+    for (int64_t splits = 1; splits <= fc_min(walk->panels, FC_WALK_CANDIDATES); splits++)
+        for (int64_t items = 1; items <= FC_WALK_CANDIDATES && best > 1.01 * even; items++) {
+            int64_t count = fc_min(items * n / (others * splits), trial.outputs[a]);
+            trial.count[a] = fc_max(count, planned);
+            double work = busiest(&trial, walk->panels, splits, n);
+            if (work >= best) continue;
+            best = work;
+            walk->blocks.count[a] = trial.count[a];
+            walk->splits = splits;
+        }
+}
+
 void fc_walk_start(struct fc_block_walk *walk, const struct fc_blocks *blocks, int64_t panels,
                    int64_t i, int64_t n) {
-    int64_t total = fc_blocks_total(blocks);
-    *walk = (struct fc_block_walk){.blocks = blocks, .panels = panels, .splits = 1};
-    while (walk->splits < panels && total * walk->splits < 8 * n && total * walk->splits % n)
-        walk->splits++;
-    fc_share(total * walk->splits, i, n, &walk->item, &walk->end);
+    *walk = (struct fc_block_walk){.blocks = *blocks, .panels = panels, .splits = 1};
+    if (n > 1) balance(walk, n);
+    fc_share(fc_blocks_total(&walk->blocks) * walk->splits, i, n, &walk->item, &walk->end);
     walk->item--; /* the first call of fc_walk_next steps onto the share */
 }
 
@@ -31,9 +67,9 @@ int fc_walk_next(struct fc_block_walk *walk) {
     int first = walk->last_panel == 0; /* nothing entered so far */
     walk->entering = first || before / walk->splits != index;
     if (walk->entering) {
-        walk->fresh = first || fc_block_place(walk->blocks, before / walk->splits) !=
-                                   fc_block_place(walk->blocks, index);
-        walk->block = fc_block_at(walk->blocks, index);
+        walk->fresh = first || fc_block_place(&walk->blocks, before / walk->splits) !=
+                                   fc_block_place(&walk->blocks, index);
+        walk->block = fc_block_at(&walk->blocks, index);
     }
     fc_share(walk->panels, walk->item % walk->splits, walk->splits, &begin, &end);
     walk->first_panel = begin;

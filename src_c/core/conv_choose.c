@@ -145,7 +145,7 @@ static double planar_cycles(const fc_conv2d_desc *d, const struct shape *s,
     double cycles = s->depth * (s->filters * vectors + loads * panels * tiles) + 8 * panels * tiles;
     cycles = cycles / pixels + planar_gather(d, s);
     if (d->y.stride[3] != 1) return cycles + s->filters * scattered(s->filters) * s->move;
-    return by_rows ? cycles : cycles + s->filters / (double)q * 8 * s->move;
+    return by_rows || pitch == q ? cycles : cycles + s->filters / (double)q * 8 * s->move;
 }
 
 /* Four rows by 6 products instead of 12; transforms of about 40 operations a vector of a channel (more

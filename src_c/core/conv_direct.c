@@ -252,7 +252,9 @@ fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *d
         .bytes = bytes,
         .in_place = reads_in_place(desc, packing->plane_columns > 0),
         .planar_output = desc->y.stride[1] != 1 && desc->y.size[1] != 1,
-        .blocks = {.images = desc->x.size[0], .groups = desc->groups},
+        .blocks = {.images = desc->x.size[0],
+                   .groups = desc->groups,
+                   .pass = fc_blocks_pass(packing)},
         .lo = fc_lower_bound(desc),
         .hi = fc_upper_bound(desc),
     };
@@ -269,7 +271,7 @@ fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *d
         .run = direct_run,
         .plan = plan,
         .scratch_bytes = strip < 0 ? -1 : plan->scratch_chunk + (plan->planar_output ? chunk : 0),
-        .cost = products / 32 + (double)fc_count(&desc->y) + (double)fc_count(&desc->x),
+        .cost = fc_conv_nanoseconds(desc, products),
         .flush_denormals = 1,
     };
     return fc_program_add_step(program, step);

@@ -172,8 +172,8 @@ static void run_rows(const struct planar_plan *plan, const struct fc_run *run,
         .w = packed + panel->weight * plan->bytes,
         .bias = packed + panel->bias * plan->bytes,
         .filters = panel->filters,
-        .y = plan->by_rows ? y : run->scratch + plan->scratch_output,
-        .ldy = plan->by_rows ? d->y.stride[1] : count,
+        .y = plan->straight ? y : run->scratch + plan->scratch_output,
+        .ldy = plan->straight ? d->y.stride[1] : count,
         .lo = plan->lo,
         .hi = plan->hi,
     };
@@ -187,7 +187,7 @@ static void run_rows(const struct planar_plan *plan, const struct fc_run *run,
         planar.lanes = count % lanes;
         multiply(plan, &planar, tile);
     }
-    if (plan->by_rows) return;
+    if (plan->straight) return;
     if (d->activation > FC_RELU6)
         plan->kernels->activate(d->activation, d->alpha, planar.y, planar.y,
                                 count * panel->filters * plan->tile);
@@ -204,24 +204,22 @@ static int64_t chunk_at(const struct planar_plan *plan, const struct fc_block *b
 void fc_planar_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
     const struct planar_plan *plan = plan_;
     const fc_conv2d_desc *d = &plan->desc;
-    int same_borders = plan->tile > 1 && plan->blocks.count[1] == 1; /* zeros at the sides alone */
-    int64_t begin, end, last_place = -1;
-    fc_share(fc_blocks_total(&plan->blocks), i, n, &begin, &end);
-    for (int64_t item = begin; item < end; item++) {
-        struct fc_block b = fc_block_at(&plan->blocks, item);
-        int64_t place = fc_block_place(&plan->blocks, item);
+    struct fc_block_walk walk;
+    fc_walk_start(&walk, &plan->blocks, plan->packing.panels, i, n);
+    int same_borders = plan->tile > 1 && walk.blocks.count[1] == 1; /* zeros at the sides alone */
+    for (int started = 0; fc_walk_next(&walk); started = 1) {
+        const struct fc_block *b = &walk.block;
         const char *x = run->scratch + plan->margin * plan->bytes;
         if (plan->in_place)
             x = fc_at(run, &d->x) +
-                fc_offset(&d->x, b.n, b.g * plan->packing.channels, b.first[0], b.first[1]);
-        else
-            gather(plan, run, &b, last_place < 0 || (place != last_place && !same_borders));
-        last_place = place;
-        for (int64_t row = 0, rows; row < b.size[0]; row += rows) {
-            rows = chunk_at(plan, &b, row);
-            for (int64_t p = 0; p < plan->packing.panels; p++) {
-                struct fc_panel panel = fc_packing_panel(&plan->packing, b.g, p);
-                run_rows(plan, run, &b, x, row, rows, &panel);
+                fc_offset(&d->x, b->n, b->g * plan->packing.channels, b->first[0], b->first[1]);
+        else if (walk.entering)
+            gather(plan, run, b, walk.fresh && !(started && same_borders));
+        for (int64_t row = 0, rows; row < b->size[0]; row += rows) {
+            rows = chunk_at(plan, b, row);
+            for (int64_t p = walk.first_panel; p < walk.last_panel; p++) {
+                struct fc_panel panel = fc_packing_panel(&plan->packing, b->g, p);
+                run_rows(plan, run, b, x, row, rows, &panel);
             }
         }
     }

@@ -34,7 +34,8 @@ struct planar_plan {
     double lo, hi;
     int64_t taps;
     ptrdiff_t *tap;
-    int by_rows; /* vectors keep to rows and are stored straight into y, partial ones last */
+    int by_rows; /* vectors keep to rows, partial ones last */
+    int straight; /* results are stored straight into y: by rows, or where its rows are one long row, too */
     ptrdiff_t *x_at, *y_at; /* where the vectors of a chunk start */
     int64_t memory[];       /* phases' values, taps, x_at, y_at */
 };

@@ -38,7 +38,7 @@ int fc_planar_by_rows(const fc_conv2d_desc *d, const struct fc_kernel_set *kerne
     int64_t run = fc_ceil_div((rows - 1) * pitch + q, lanes);
     double products = (double)d->weight.size[1] * (double)d->weight.size[3] *
                       (double)(tile > 1 ? FC_PATCH : d->weight.size[2]);
-    double written = (double)(vectors * tile) * FC_PLANAR_WRITE_CYCLES;
+    double written = pitch == q ? 0 : (double)(vectors * tile) * FC_PLANAR_WRITE_CYCLES;
     return (double)vectors * products <= (double)run * products + written;
 }
 
@@ -71,7 +71,13 @@ static void plan_blocks(struct planar_plan *plan) {
     plan->chunk_rows = fc_max(1, fc_min(largest[0], FC_PLANAR_CHUNK / plan->tile / plan->pitch));
     plan->by_rows = plan->blocks.count[1] == 1 &&
                     fc_planar_by_rows(d, plan->kernels, plan->tile, plan->chunk_rows, plan->pitch);
-    if (plan->by_rows && !plan->in_place) { /* keep aligned what taps do not shift */
+    plan->straight =
+        plan->by_rows ||
+        (plan->pitch == d->y.size[3] && d->y.stride[2] == plan->pitch && d->y.stride[3] == 1 &&
+         d->activation <= FC_RELU6 && plan->tile == 1 && plan->blocks.count[1] == 1);
+    plan->blocks.whole_rows = plan->straight;
+    plan->blocks.pass = 2 * lanes / plan->tile; /* half a tile of the kernel's is lost */
+    if (plan->by_rows && !plan->in_place) {     /* keep aligned what taps do not shift */
         plan->pitch = fc_ceil_div(plan->pitch, lanes) * lanes;
         plan->margin = (lanes - d->pad[1] % lanes) % lanes;
     }
@@ -154,7 +160,7 @@ fc_status fc_add_planar_step(struct fc_program *program, const fc_conv2d_desc *d
     if (sizes.in_place) strip = 0;
     if (strip > 0) strip += sizes.margin * sizes.bytes;
     int64_t output =
-        sizes.by_rows ? 0 : fc_product(packing->widest * sizes.tile * sizes.bytes, chunk);
+        sizes.straight ? 0 : fc_product(packing->widest * sizes.tile * sizes.bytes, chunk);
     int64_t patch =
         sizes.tile > 1 && desc->x.stride[3] != 1 ? FC_PATCH * sizes.pitch * sizes.bytes : 0;
     struct planar_plan *plan = NULL;
@@ -176,12 +182,12 @@ fc_status fc_add_planar_step(struct fc_program *program, const fc_conv2d_desc *d
     plan->strip_bytes = strip;
     plan->scratch_output = fc_align(strip);
     plan->scratch_patch = plan->scratch_output + fc_align(output);
+    double products = (double)fc_count(&desc->y) * (double)packing->depth / (double)plan->tile;
     struct fc_step step = {
         .run = fc_planar_run,
         .plan = plan,
         .scratch_bytes = plan->scratch_patch + patch,
-        .cost = (double)fc_count(&desc->y) * (double)packing->depth / 32 +
-                (double)fc_count(&desc->y) + (double)fc_count(&desc->x),
+        .cost = fc_conv_nanoseconds(desc, products),
         .flush_denormals = 1,
     };
     return fc_program_add_step(program, step);

@@ -343,19 +343,21 @@ fc_status fc_add_winograd_step(struct fc_program *program, const fc_conv2d_desc 
         .line = 64 / bytes,
         .planar_input = desc->x.stride[1] != 1 && packing->channels != 1,
         .planar_output = desc->y.stride[1] != 1 && packing->filters != 1,
-        .blocks = {.images = desc->x.size[0], .groups = desc->groups},
+        .blocks = {.images = desc->x.size[0],
+                   .groups = desc->groups,
+                   .pass = fc_blocks_pass(packing)},
         .products = packing->winograd->patch[0] * packing->winograd->patch[1],
         .lo = fc_lower_bound(desc),
         .hi = fc_upper_bound(desc),
     };
     plan_blocks(plan);
     double products = (double)fc_count(&desc->y) * (double)packing->channels *
-                      (double)(desc->weight.size[2] * desc->weight.size[3]);
+                      (double)plan->products / (plan->tile->outputs[0] * plan->tile->outputs[1]);
     struct fc_step step = {
         .run = winograd_run,
         .plan = plan,
         .scratch_bytes = plan_scratch(plan),
-        .cost = products / 64,
+        .cost = fc_conv_nanoseconds(desc, products),
         .flush_denormals = 1,
     };
     return fc_program_add_step(program, step);
