@@ -6,7 +6,21 @@ Wrong types (a list where an array belongs, an unsupported or mixed dtype) are p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 __all__ = ["ModelFormatError", "ShapeError", "UnsupportedOperatorError"]
+
+#: What becomes of nodes that are not as they should be, in code that trusts them.
+_MALFORMED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 class ShapeError(ValueError):
@@ -44,3 +58,24 @@ class ModelFormatError(ValueError):
     >>> issubclass(ModelFormatError, ValueError)
     True
     """
+
+
+@contextmanager
+def trusting(what: str) -> Iterator[None]:
+    """Run code that trusts what a file says of `what`; its failures are the file's.
+
+    Examples
+    --------
+    >>> from fastconv.errors import trusting
+    >>> with trusting("node 'conv'"):
+    ...     (1, 2)[3]
+    Traceback (most recent call last):
+    ...
+    fastconv.errors.ModelFormatError: node 'conv' is malformed: IndexError('tuple index...
+    """
+    try:
+        yield
+    except (ModelFormatError, ShapeError):
+        raise
+    except _MALFORMED as error:
+        raise ModelFormatError(f"{what} is malformed: {error!r}") from error

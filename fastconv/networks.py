@@ -66,17 +66,15 @@ def load(source: Any, *, without: Sequence[str] = (), tune: bool = False) -> Mod
     from .graph import Model, files
 
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    packed: Any = ()
     if name is not None and files.is_saved(name):
-        try:
-            graph, packed = files.load(name)
-            return Model(graph, without, packed, tune)
-        except (KeyError, TypeError, AssertionError) as error:
-            raise ModelFormatError(f"{name!r} is broken: {error!r}") from None
-    from .onnx import read_graph
+        graph, packed = files.load(name)
+    else:
+        from .onnx import read_graph
 
-    graph = read_graph(source if name is None else name)
+        graph = read_graph(source if name is None else name)
     try:
-        return Model(graph, without, tune=tune)
+        return Model(graph, without, packed, tune)
     except ShapeError as error:
         raise ModelFormatError(f"shapes that the file declares do not fit: {error}") from None
 

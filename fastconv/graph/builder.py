@@ -17,7 +17,7 @@ import numpy as np
 from .. import _native
 from .._fits import show
 from .._views import MOST_BYTES
-from ..errors import ShapeError, UnsupportedOperatorError
+from ..errors import ModelFormatError, ShapeError, UnsupportedOperatorError, trusting
 from . import memory
 from .constants import Constants, Packed
 from .ir import Array
@@ -243,7 +243,8 @@ class Builder:
             keys.append((target.dtype.num, target.shape, strides))
         self._lifetimes()
         self._share()
-        blocks_used = self.constants.place(self._packed)
+        with trusting("a constant"):
+            blocks_used = self.constants.place(self._packed)
         slot_of_block = {id(block): 1 + i for i, block in enumerate(blocks_used)}
         for packed in self._packed:
             for storage in packed.users:
@@ -265,6 +266,8 @@ class Builder:
                 step.add(program, lambda *view: _native_view(first, *view))
             except ValueError as error:
                 raise UnsupportedOperatorError(f"{step.label}: {error}") from None
+            except (TypeError, OverflowError) as error:
+                raise ModelFormatError(f"{step.label} is malformed: {error!r}") from error
             rows.append(_row(step, program.step_count - before))
         return Plan(program, tuple(blocks_used), len(keys), rows)
 

@@ -97,7 +97,7 @@ def check(graph: Graph) -> Checked:
         found = node_dtypes(node, [dtypes[name] for name in node.inputs])
         dtypes.update(zip(node.outputs, found, strict=False))
     for port, name in graph.outputs:
-        if name not in dtypes:
+        if not name or name not in dtypes:
             raise ModelFormatError(f"output {port.name!r} is written by nothing")
     by_value = _by_value(graph, dtypes)
     problems = _problems(graph, dtypes, by_value)

@@ -10,7 +10,6 @@ import threading
 import weakref
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,11 @@ def identity(array: Constant, name: str | None) -> str:
     >>> identity(np.ones(1), "weight"), identity(np.ones(1), None)[:8]
     ('weight', '#6c3c396')
     """
-    return name if name is not None else f"#{sha256(np.ascontiguousarray(array).data).hexdigest()}"
+    if name is not None:
+        return name
+    from hashlib import sha256  # slow to import, and rarely needed
+
+    return f"#{sha256(np.ascontiguousarray(array).data).hexdigest()}"
 
 
 def _holds(block: Array, offset: int, count: int) -> bool:

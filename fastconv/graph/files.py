@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from hashlib import sha256
 from math import prod
 from mmap import ACCESS_READ, mmap
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -76,11 +76,12 @@ def build_id() -> str:
     Examples
     --------
     >>> from fastconv.graph.files import build_id
-    >>> len(build_id())
-    64
+    >>> build_id().count(" ")
+    1
     """
     with open(_native.__file__, "rb") as file:
-        return sha256(file.read()).hexdigest()
+        contents = file.read()
+    return f"{len(contents)} {crc32(contents):08x}"
 
 
 def save(
@@ -166,10 +167,29 @@ class _Reader:
         return value
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ModelFormatError(f"{value!r:.40} is no name")
+    return value
+
+
+def _texts(values: Any) -> list[str]:
+    return [_text(value) for value in values]
+
+
+def _places(offsets: Any) -> dict[str, int]:
+    if not all(type(offset) is int for offset in offsets.values()):
+        raise ModelFormatError("packed constants begin where no number says")
+    return dict(offsets)
+
+
 def _read_port(entry: Any) -> Port:
     shape = entry["shape"]
-    dtype = np.dtype(entry["dtype"])
-    return Port(entry["name"], None if shape is None else tuple(shape), dtype)
+    for size in shape or ():
+        if not (size is None or isinstance(size, str) or (type(size) is int and size >= 0)):
+            raise ModelFormatError(f"{size!r:.40} is no size")
+    dtype = np.dtype(_text(entry["dtype"]))
+    return Port(_text(entry["name"]), None if shape is None else tuple(shape), dtype)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Graph, list[tuple[Array, dict[str, int]]]]:
@@ -201,26 +221,26 @@ def load(path: str | os.PathLike[str]) -> tuple[Graph, list[tuple[Array, dict[st
         reader = _Reader(source, whole, -(-(begin + length) // _ALIGNMENT) * _ALIGNMENT)
         nodes = [
             Node(
-                n["op"],
-                list(n["inputs"]),
-                list(n["outputs"]),
+                _text(n["op"]),
+                _texts(n["inputs"]),
+                _texts(n["outputs"]),
                 {k: reader.decoded(v) for k, v in n["attributes"].items()},
-                n["label"],
+                _text(n["label"]),
             )
             for n in said["nodes"]
         ]
         packed = []
         if said["packed"] and said["build"] == build_id():
-            packed = [(reader.mapped(entry), dict(places)) for entry, places in said["packed"]]
+            packed = [(reader.mapped(entry), _places(at)) for entry, at in said["packed"]]
         graph = Graph(
             [_read_port(p) for p in said["inputs"]],
-            [(_read_port(p), name) for p, name in said["outputs"]],
+            [(_read_port(p), _text(name)) for p, name in said["outputs"]],
             nodes,
             {name: reader.array(entry) for name, entry in said["constants"].items()},
             check_choices(said.get("choices", {})),
         )
         return graph, packed
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, ModelFormatError):
             raise
         raise ModelFormatError(f"{os.fspath(path)!r} is broken: {error!r}") from None

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _native
 from .._views import dtype_name
-from ..errors import ShapeError
+from ..errors import ShapeError, trusting
 from ..runtime import get_num_threads
 from . import batches, files, tuning
 from .builder import Builder, Plan
@@ -90,7 +90,8 @@ class Model:
 
     def _start(self, packed: Blocks = ()) -> None:
         self._graph = optimize(self._source, self._without)
-        self._checked: Checked = check(self._graph)
+        with trusting("the network"):
+            self._checked: Checked = check(self._graph)
         self._ports = {port.name: port for port in self._graph.inputs}
         self._lock = threading.Lock()
         self._plans: OrderedDict[Any, Ready] = OrderedDict()
@@ -248,15 +249,16 @@ class Model:
         if by_value:
             values = zip(self._graph.inputs, arrays, strict=True)
             key = (*key, *(a.tobytes() for port, a in values if port.name in by_value))
-        ready = self._plans.get(key)
-        if ready is None:
+        try:
+            ready = self._plans[key]
+            self._plans.move_to_end(key)
+        except KeyError:  # another thread may have dropped it between the two
             with self._lock:
-                ready = self._plans.get(key)
-                if ready is None:
-                    ready = self._make(keys, arrays)
-                    self._plans[key] = ready
-                    while len(self._plans) > MOST_PLANS:
-                        self._plans.popitem(last=False)
+                ready = self._plans.get(key) or self._make(keys, arrays)
+                self._plans[key] = ready
+                self._plans.move_to_end(key)
+                while len(self._plans) > MOST_PLANS:
+                    self._plans.popitem(last=False)
         return ready
 
     def _make(self, keys: Sequence[Any], arrays: Sequence[Any]) -> Ready:
@@ -338,7 +340,8 @@ class Model:
         for name, constant in self._graph.constants.items():
             values[name] = Known(constant, name)
         for node in self._graph:
-            results = lower(b, node, [values[name] for name in node.inputs])
+            with trusting(node.label):
+                results = lower(b, node, [values[name] for name in node.inputs])
             values.update(zip(node.outputs, results, strict=False))
         return values
 

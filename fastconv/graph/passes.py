@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
+from ..errors import trusting
 from .evaluate import evaluate
 from .fusing import (
     clips_to_activations,
@@ -99,7 +100,8 @@ def optimize(graph: Graph, without: Collection[str] = ()) -> Graph:
     graph = graph.copy()
     for name, run in PASSES.items():
         if name not in without:
-            run(graph)
+            with trusting(f"what {name} looks at"):
+                run(graph)
             graph.drop_dead()
     graph.drop_dead()
     return graph

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -90,6 +89,8 @@ class Report:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write all lines as comma-separated values, numbers in full."""
+        import csv  # tables that are not written need not wait for it
+
         with open(path, "w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow([*Line._fields, "gflops"])
