@@ -27,17 +27,14 @@ REASONS = (
     "arithmetic on",
     "dtype ",
     "attribute to=",
-    "attribute dilations",
     "attribute mode=",
     "attribute p=",
     "opsets before",
     "training mode",
-    "over 3 axes",
     "axes (1 or 2 are supported)",
     "is no tensor",
     "no tensor of numbers",
     "has to be known before the network runs",
-    "logic on what is computed",
     "of strings",
 )
 
@@ -122,7 +119,7 @@ def test_case(case: Any) -> None:
 def test_most_of_what_can_pass_does() -> None:
     if len(passed) == 0:
         pytest.skip("the cases did not run")
-    assert len(passed) >= 870
+    assert len(passed) >= 895
 
 
 @pytest.mark.parametrize("path", sorted(LIGHT.glob("light_*.onnx")), ids=lambda path: path.stem)

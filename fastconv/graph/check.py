@@ -16,12 +16,14 @@ import numpy as np
 from ..errors import ModelFormatError, UnsupportedOperatorError
 from .evaluate import EVALUATE
 from .ir import Graph, Node
-from .lower import LOWER, NEEDS, moving
+from .lower import LOWER, NEEDS, compute, moving
 
 FLOATING = (np.dtype(np.float32), np.dtype(np.float64))
 INTEGERS = (np.dtype(np.int32), np.dtype(np.int64), np.dtype(bool))
 #: Operators that move elements of any dtype.
 MOVING = frozenset(moving.LOWER) | {"pad", "cast", "choose"}
+#: Functions of truth values.
+LOGIC = frozenset(compute.LOGIC) | {"not"}
 #: Dtypes of run-time values.
 STORED = frozenset(np.dtype(c) for c in "fdbBhHiIlL?")
 
@@ -128,6 +130,8 @@ def _runs_on(node: Node, dtypes: dict[str, np.dtype[Any] | None]) -> bool:
     """Whether C steps compute the node on these dtypes."""
     needed = NEEDS.get(node.op, ())
     found = {dtypes[name] for i, name in enumerate(node.inputs) if name and i not in needed}
+    if node.attributes.get("function") in LOGIC:
+        return found <= {np.dtype(bool)}
     if node.op in MOVING:
         return all(d in STORED for d in found)
     if node.op == "pool" and node.attributes["kind"] == "max":

@@ -163,8 +163,6 @@ static fc_status check(const fc_pool2d_desc *d) {
         return FC_ERROR_SHAPE;
     if (d->pad[2] < 0 || d->pad[3] < 0) return FC_ERROR_ARGUMENT;
     if (d->pad[2] > FC_MAX_EXTENT || d->pad[3] > FC_MAX_EXTENT) return FC_ERROR_OVERFLOW;
-    if (d->kind == FC_POOL_AVERAGE && (d->dilation[0] != 1 || d->dilation[1] != 1))
-        return FC_ERROR_UNSUPPORTED;
     return fc_check_window(d->kernel, d->stride, d->dilation, d->pad, &d->x, d->y.size[2],
                            d->y.size[3]);
 }

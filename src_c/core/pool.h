@@ -44,13 +44,14 @@ static inline struct fc_window fc_window_of(const fc_pool2d_desc *d, int64_t p, 
     return w;
 }
 
-/* The divisor is a product over the axes: how much of the window counts along axis a. */
+/* The divisor is a product over the axes: how many of the window's elements count along axis a. */
 static inline int64_t fc_divisor_part(const fc_pool2d_desc *d, int a, int64_t output) {
     if (d->divisor_override) return a == 0 ? d->divisor_override : 1;
-    int64_t start = output * d->stride[a] - d->pad[a];
-    int64_t end = start + d->kernel[a];
-    if (d->count_include_pad) return fc_min(end, d->x.size[2 + a] + d->pad[2 + a]) - start;
-    return fc_min(end, d->x.size[2 + a]) - fc_max(start, 0);
+    int64_t start = output * d->stride[a] - d->pad[a], step = d->dilation[a];
+    int64_t end = d->x.size[2 + a] + (d->count_include_pad ? d->pad[2 + a] : 0);
+    int64_t elements = fc_min(d->kernel[a], fc_ceil_div(fc_max(end - start, 0), step));
+    if (d->count_include_pad) return elements;
+    return fc_max(elements - fc_ceil_div(fc_max(-start, 0), step), 0);
 }
 
 /* All rows' and columns' divisors into scratch, if this is an average. */

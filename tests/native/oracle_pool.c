@@ -40,8 +40,8 @@ static struct expected average(const struct scene *scene, const fc_pool2d_desc *
     int64_t padded = 0, within = 0;
     for (int64_t r = 0; r < d->kernel[0]; r++)
         for (int64_t s = 0; s < d->kernel[1]; s++) {
-            int64_t h = at[2] * d->stride[0] + r - d->pad[0];
-            int64_t w = at[3] * d->stride[1] + s - d->pad[1];
+            int64_t h = at[2] * d->stride[0] + r * d->dilation[0] - d->pad[0];
+            int64_t w = at[3] * d->stride[1] + s * d->dilation[1] - d->pad[1];
             padded += h < d->x.size[2] + d->pad[2] && w < d->x.size[3] + d->pad[3];
             if (h < 0 || h >= d->x.size[2] || w < 0 || w >= d->x.size[3]) continue;
             real value = tensor_get(scene, &d->x, at[0], at[1], h, w);

@@ -22,7 +22,7 @@ static fc_pool2d_desc draw(struct random *random, int32_t kind) {
     for (int a = 0; a < 2; a++) {
         d.kernel[a] = RANDOM_OF(random, kernels);
         d.stride[a] = RANDOM_OF(random, strides);
-        d.dilation[a] = kind == FC_POOL_MAX ? random_range(random, 1, 3) : 1;
+        d.dilation[a] = random_range(random, 1, 3);
         d.pad[a] = random_range(random, 0, d.kernel[a] / 2);
         d.pad[2 + a] = random_range(random, 0, 2) ? d.pad[a] : random_range(random, 0, 2);
     }

@@ -176,7 +176,6 @@ static void other_operators(void) {
     POOL2D(FC_ERROR_SHAPE, d.y.size[1] = 2);
     POOL2D(FC_ERROR_UNSUPPORTED, d.y.dtype = FC_FLOAT64);
     POOL2D(FC_ERROR_UNSUPPORTED, d.x.dtype = d.y.dtype = FC_INT32; d.kind = FC_POOL_AVERAGE);
-    POOL2D(FC_ERROR_UNSUPPORTED, d.kind = FC_POOL_AVERAGE; d.dilation[0] = 2);
     POOL2D(FC_ERROR_UNSUPPORTED, d.indices = d.y);
     POOL2D(FC_ERROR_UNSUPPORTED, d.indices = d.y; d.indices.dtype = FC_INT64;
            d.kind = FC_POOL_AVERAGE);

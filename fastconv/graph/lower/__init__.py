@@ -21,6 +21,7 @@ from . import (
     moving,
     normalizing,
     padding,
+    pooling,
     products,
     resizing,
     volumes,
@@ -28,6 +29,7 @@ from . import (
 
 LOWER: dict[str, Callable[..., Any]] = {
     **images.LOWER,
+    **pooling.LOWER,
     **volumes.LOWER,
     **products.LOWER,
     **resizing.LOWER,

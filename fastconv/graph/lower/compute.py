@@ -43,6 +43,8 @@ UNARY = {
     "round": 9,
     "sign": 10,
 }
+#: What logic is where truth values are the numbers 0 and 1.
+LOGIC = {"and": "min", "or": "max", "xor": "not_equal"}
 REDUCE = {
     "sum": 0,
     "mean": 1,
@@ -116,6 +118,11 @@ def binary(
                 return binary(b, left, left, function="mul")
             return unary(b, left, function="sqrt")
         right = Known(right.array.astype(left.dtype))
+    if function in LOGIC:
+        if function == "xor":
+            return binary(b, _numbers(b, left), _numbers(b, right), function="not_equal")
+        numbers = binary(b, _numbers(b, left), _numbers(b, right), function=LOGIC[function])
+        return truth(b, numbers, dtype=np.dtype(bool))
     check_floating(left, right)
     compares = BINARY[function] >= BINARY["equal"]
     y = _result(b, [left, right], bool if compares else left.dtype)
@@ -126,6 +133,13 @@ def binary(
 
     b.each([b.tensor(left), b.tensor(right)], y, add)
     return y
+
+
+def _numbers(b: Builder, x: Value) -> Value:
+    """Truth values as the numbers 0 and 1."""
+    if x.dtype != bool:
+        raise UnsupportedOperatorError(f"logic of {x.dtype}")
+    return cast(b, x, dtype=np.dtype(np.float32))
 
 
 def clip(b: Builder, x: Value, low: Value | None = None, high: Value | None = None) -> Value:
@@ -163,7 +177,7 @@ def affine(
 def unary(b: Builder, x: Value, *, function: str) -> Value:
     """Apply a mathematical function."""
     if function == "not":
-        raise UnsupportedOperatorError("logic on what is computed from the network's data")
+        return binary(b, _numbers(b, x), Known(np.zeros((), np.float32)), function="equal")
     check_floating(x)
     x = b.tensor(x)
     y = b.new(x.shape, x.dtype, like=x)

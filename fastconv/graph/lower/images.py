@@ -1,4 +1,4 @@
-"""Convolution, pooling and matrix products."""
+"""Convolution of images, columns and local response normalization."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ... import _native
 from ..._views import check_range
 from ...errors import ShapeError, UnsupportedOperatorError
 from ..builder import At, Builder, Image, shape_text
-from ..tensors import Known, Tensor, Value, contiguous
-from .compute import binary, check_floating, reduce, unary
+from ..tensors import Known, Tensor, Value
+from .compute import binary, check_floating
 from .convolving import add_conv, element_strides
-from .moving import cast, integers, with_shape
+from .moving import integers, with_shape
 from .volumes import conv3d
 
 Pads = tuple[tuple[int, int], ...]
@@ -211,70 +211,6 @@ def _shuffled(
     return b.ordered(x), w, bias, 1
 
 
-def pool(
-    b: Builder,
-    x: Value,
-    *,
-    kind: str,
-    kernel: Sequence[int],
-    strides: Sequence[int] | None = None,
-    dilations: Sequence[int] | None = None,
-    pads: Sequence[int] | str | None = None,
-    ceil_mode: bool = False,
-    count_include_pad: bool = False,
-    divisor: int = 0,
-    indices: bool = False,
-    column_major: bool = False,
-) -> Any:
-    """Pool (N, C, W) or (N, C, H, W): kind "max" or "average"."""
-    x = b.tensor(x)
-    axes = len(x.shape) - 2
-    if axes not in (1, 2):
-        raise UnsupportedOperatorError(f"pooling over {axes} axes (1 or 2 are supported)")
-    size = x.shape[2:]
-    if len(kernel) != axes:
-        raise ShapeError(f"a window of {len(kernel)} axes for input {shape_text(x.shape)}")
-    steps, spread = tuple(strides or (1,) * axes), tuple(dilations or (1,) * axes)
-    padding = window_pads(size, kernel, steps, spread, pads or (0,) * (2 * axes))
-    outputs = window_outputs(size, kernel, steps, spread, padding, ceil_mode=ceil_mode)
-    check_range(input=size, strides=steps, dilations=spread, pads=padding, output=outputs)
-    y = b.new((*x.shape[:2], *outputs), x.dtype, like=x)
-    places = b.own(y.shape, np.int64, contiguous(y.shape)) if indices else None
-    before = two_axes([p[0] for p in padding], 0)
-    after = two_axes([p[1] for p in padding], 0)
-    geometry: dict[str, Any] = {
-        "kernel": two_axes(kernel, 1),
-        "stride": two_axes(steps, 1),
-        "pad": (*before, *after),
-        "dilation": two_axes(spread, 1),
-        "average": kind == "average",
-        "count_include_pad": count_include_pad,
-        "divisor_override": divisor,
-    }
-    source, target = image(x), image(y)
-    where = None if places is None else image(places)
-
-    def add(program: _native.Program, at: At) -> None:
-        program.add_pool2d(
-            source.at(at), target.at(at), None if where is None else where.at(at), **geometry
-        )
-
-    b.step([x], [y] if places is None else [y, places], add)
-    if places is None:
-        return y
-    return y, _positions(b, places, size, column_major)
-
-
-def global_pool(b: Builder, x: Value, *, function: str) -> Value:
-    """Pool over all axes but the first two."""
-    rank = len(x.shape)
-    if rank in (3, 4) and 0 not in x.shape and function in ("mean", "max"):
-        kind = "average" if function == "mean" else "max"
-        return pool(b, x, kind=kind, kernel=x.shape[2:])  # type: ignore[no-any-return]
-    axes = Known(np.arange(2, rank))
-    return reduce(b, x, axes, function=function, keep=True)
-
-
 def response(b: Builder, x: Value, *, size: int, alpha: float, beta: float, bias: float) -> Value:
     """Local response normalization over channels."""
     check_floating(x)
@@ -292,49 +228,6 @@ def response(b: Builder, x: Value, *, size: int, alpha: float, beta: float, bias
         return y
     flat = with_shape(b, x, (n, c, prod(x.shape[2:])))
     return with_shape(b, b.tensor(response(b, flat, **options)), x.shape)
-
-
-def _positions(b: Builder, places: Tensor, size: tuple[int, ...], column_major: bool) -> Value:
-    """Places within a plane -> places within the whole tensor; float64 counts them exactly."""
-    n, c = places.shape[:2]
-    axes = len(size)
-    value: Value = cast(b, places, dtype=np.dtype(np.float64))
-
-    def with_number(function: str, x: Value, number: Any) -> Value:
-        return binary(b, x, Known(np.asarray(number, np.float64)), function=function)
-
-    if column_major and axes == 2:
-        height, width = size
-        row = unary(b, with_number("div", value, width), function="floor")
-        column = binary(b, value, with_number("mul", row, width), function="sub")
-        value = binary(b, with_number("mul", column, height), row, function="add")
-    planes = np.arange(n * c, dtype=np.float64).reshape(n, c, *(1,) * axes)
-    whole = with_number("add", value, planes * prod(size))
-    return cast(b, whole, dtype=np.dtype(np.int64))
-
-
-def lp_pool(
-    b: Builder,
-    x: Value,
-    *,
-    p: int,
-    kernel: Sequence[int],
-    strides: Sequence[int] | None = None,
-    pads: Sequence[int] | str | None = None,
-    ceil_mode: bool = False,
-) -> Value:
-    """Compute (sum of |x|^p)^(1/p) over windows."""
-    check_floating(x)
-
-    def number(v: float) -> Known:
-        return Known(np.asarray(v, x.dtype))
-
-    powers = unary(b, x, function="abs")
-    if p != 1:
-        powers = binary(b, powers, number(p), function="pow")
-    window: dict[str, Any] = {"strides": strides, "pads": pads, "ceil_mode": ceil_mode}
-    sums = pool(b, powers, kind="average", kernel=kernel, divisor=1, **window)
-    return sums if p == 1 else binary(b, sums, number(1 / p), function="pow")
 
 
 def fold(
@@ -380,9 +273,6 @@ def fold(
 
 LOWER: dict[str, Callable[..., Any]] = {
     "conv": conv,
-    "pool": pool,
-    "global_pool": global_pool,
     "response": response,
-    "lp_pool": lp_pool,
     "fold": fold,
 }

@@ -120,14 +120,13 @@ def lp_pool(
     strides: Sequence[int] | None = None,
 ) -> str:
     """LpPool, since opset 1."""
-    if dilations is not None and max(dilations, default=1) > 1:
-        raise Unsupported("attribute dilations")
     return g.add(
         "lp_pool",
         [x],
         p=int(p),
         kernel=kernel_shape,
         strides=strides,
+        dilations=dilations,
         pads=_pads(auto_pad, pads),
         ceil_mode=bool(ceil_mode),
     )
@@ -166,8 +165,6 @@ def average_pool(
     strides: Sequence[int] | None = None,
 ) -> str:
     """AveragePool, since opset 1."""
-    if dilations is not None and max(dilations, default=1) > 1:
-        raise Unsupported("attribute dilations")
     return g.add(
         "pool",
         [x],
