@@ -6,10 +6,9 @@ A network that cannot run is refused here, when it is loaded, with all that is m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import signature
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,12 +27,11 @@ LOGIC = frozenset(compute.LOGIC) | {"not"}
 STORED = frozenset(np.dtype(c) for c in "fdbBhHiIlL?")
 
 
-@dataclass
-class Checked:
+class Checked(NamedTuple):
     """What `check` found out: inputs whose values a plan depends on; the dtype of every value."""
 
-    by_value: frozenset[str] = frozenset()
-    dtypes: dict[str, np.dtype[Any]] = field(default_factory=dict)
+    by_value: frozenset[str]
+    dtypes: dict[str, np.dtype[Any]]
 
 
 def node_dtypes(node: Node, dtypes: Sequence[np.dtype[Any] | None]) -> list[np.dtype[Any]]:

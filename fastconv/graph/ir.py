@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ from .deferred import Constant
 Dimension = int | str | None
 
 
-@dataclass(frozen=True)
-class Port:
+class Port(NamedTuple):
     """An input or output of a network.
 
     Examples
@@ -59,7 +58,7 @@ class Port:
         return tuple(sizes)
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """One operator: names of the values that it reads ("" where one is left out) and writes.
 
@@ -78,7 +77,7 @@ class Node:
     label: str = ""
 
 
-@dataclass
+@dataclass(eq=False)
 class Graph:
     """Nodes in an order in which each comes after those that it reads from.
 
