@@ -143,14 +143,21 @@ static void FC_NAME(depthwise_planar)(const struct fc_depthwise_args *a) {
     }
 }
 
-/* What an input row, all of whose pixels are in the image, adds to the whole window. */
-FC_INLINE void FC_NAME(depthwise_inner)(const struct fc_depthwise_args *a, const T *row, M lanes,
-                                        const T *w, V acc[][FC_DEPTHWISE_TILE], const int phase,
-                                        const int size, const int stride, const int pixels) {
+/* What an input row adds to the window; row is column `left` of the image, with zeros around. */
+FC_INLINE void FC_NAME(depthwise_row)(const struct fc_depthwise_args *a, const T *row, M lanes,
+                                      ptrdiff_t left, const T *w, V acc[][FC_DEPTHWISE_TILE],
+                                      const int phase, const int size, const int stride,
+                                      const int pixels) {
+    const int inputs = (pixels - 1) * stride + size;
     V in[FC_DEPTHWISE_INPUTS];
+    if (left >= 0 && left + inputs <= a->width)
 #pragma GCC unroll 13
-    for (int j = 0; j < (pixels - 1) * stride + size; j++)
-        in[j] = V_(loadm)(row + j * a->x_pixel, lanes);
+        for (int j = 0; j < inputs; j++) in[j] = V_(loadm)(row + j * a->x_pixel, lanes);
+    else
+#pragma GCC unroll 13
+        for (int j = 0; j < inputs; j++)
+            in[j] = left + j >= 0 && left + j < a->width ? V_(loadm)(row + j * a->x_pixel, lanes)
+                                                         : V_(set1)(0);
 #pragma GCC unroll 7
     for (int i = 0; i * stride + phase < size; i++)
 #pragma GCC unroll 7
@@ -163,35 +170,11 @@ FC_INLINE void FC_NAME(depthwise_inner)(const struct fc_depthwise_args *a, const
         }
 }
 
-/* The same at the edges: what pixels inside the image, from column `left` of it on, add to the
- * outputs [first, last) of the window. */
-FC_INLINE void FC_NAME(depthwise_outer)(const struct fc_depthwise_args *a, const T *row, M lanes,
-                                        ptrdiff_t left, const T *w, V acc[][FC_DEPTHWISE_TILE],
-                                        ptrdiff_t first, ptrdiff_t last, const int phase,
-                                        const int size, const int stride, const int pixels) {
-#pragma GCC unroll 13
-    for (int j = 0; j < (pixels - 1) * stride + size; j++) {
-        if (left + j < 0 || left + j >= a->width) continue;
-        V x = V_(loadm)(row + j * a->x_pixel, lanes);
-#pragma GCC unroll 7
-        for (int i = 0; i * stride + phase < size; i++) {
-            if (i < first || i >= last) continue;
-#pragma GCC unroll 4
-            for (int v = 0; v < pixels; v++) {
-                const int s = j - v * stride;
-                if (s < 0 || s >= size) continue;
-                V weight = V_(load)(w + ((i * stride + phase) * size + s) * VL);
-                acc[i][v] = V_(fma)(x, weight, acc[i][v]);
-            }
-        }
-    }
-}
-
 /* `pixels` output columns of one vector of channels. */
 FC_INLINE void FC_NAME(depthwise_pixels)(const struct fc_depthwise_args *a, ptrdiff_t q,
                                          ptrdiff_t channel, const int size, const int stride,
                                          const int pixels) {
-    const int reach = (size + stride - 1) / stride, inputs = (pixels - 1) * stride + size;
+    const int reach = (size + stride - 1) / stride;
     const ptrdiff_t left = a->left + q * stride;
     const T *x = (const T *)a->x + left * a->x_pixel + channel;
     const T *w = (const T *)a->w + channel * size * size;
@@ -199,22 +182,16 @@ FC_INLINE void FC_NAME(depthwise_pixels)(const struct fc_depthwise_args *a, ptrd
     const V bias = V_(load)((const T *)a->bias + channel);
     const V lo = V_(set1)((T)a->lo), hi = V_(set1)((T)a->hi);
     const M lanes = V_(inside)(channel, a->channels);
-    const int inner = left >= 0 && left + inputs <= a->width;
     V acc[FC_DEPTHWISE_SIZE][FC_DEPTHWISE_TILE];
     FC_NAME(depthwise_start)(acc, bias, reach, pixels);
     for (ptrdiff_t p = 1 - reach; p < a->rows; p++) {
-        /* acc[i] is of output row p + reach - 1 - i */
-        const ptrdiff_t first = p + reach - a->rows, last = p + reach;
+        /* acc[i] is of output row p + reach - 1 - i, which may be none */
 #pragma GCC unroll 2
         for (int phase = 0; phase < stride; phase++) {
             const ptrdiff_t h = a->top + (p + reach - 1) * stride + phase;
             if (h < 0 || h >= a->height) continue;
             const T *row = x + h * a->x_row;
-            if (inner && first <= 0 && last >= reach)
-                FC_NAME(depthwise_inner)(a, row, lanes, w, acc, phase, size, stride, pixels);
-            else
-                FC_NAME(depthwise_outer)(a, row, lanes, left, w, acc, first, last, phase, size,
-                                         stride, pixels);
+            FC_NAME(depthwise_row)(a, row, lanes, left, w, acc, phase, size, stride, pixels);
         }
         if (p >= 0) {
 #pragma GCC unroll 4
