@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictor", "compile_layers", "load"]
 
-#: What predictors have loaded in this process: by path, and when that was written.
-_loaded: dict[tuple[str, int], Model] = {}
+#: What predictors have loaded in this process, by path, and when that was written.
+_loaded: dict[str, tuple[int, Model]] = {}
 _lock = threading.Lock()
 
 
@@ -149,14 +149,14 @@ class Predictor:
         return f"Predictor({self.path!r}, threads={self.threads})"
 
     def _model(self) -> Model:
-        key = self.path, os.stat(self.path).st_mtime_ns
-        model = _loaded.get(key)
-        if model is None:
+        written = os.stat(self.path).st_mtime_ns
+        found = _loaded.get(self.path)
+        if found is None or found[0] != written:
             with _lock:
-                model = _loaded.get(key)
-                if model is None:
-                    model = _loaded[key] = load(self.path)
-        return model
+                found = _loaded.get(self.path)
+                if found is None or found[0] != written:
+                    found = _loaded[self.path] = written, load(self.path)
+        return found[1]
 
     def __call__(self, data: Any) -> Any:
         """Run on an array, or on a dict of arrays by the names of the inputs.

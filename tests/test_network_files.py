@@ -13,7 +13,7 @@ import pytest
 from networks import lecture_net, random
 
 import fastconv
-from fastconv import cli, nn
+from fastconv import cli, networks, nn
 from fastconv.errors import ModelFormatError, ShapeError, UnsupportedOperatorError
 
 
@@ -173,7 +173,9 @@ def test_predictors_load_once_and_notice_a_new_file(saved: Path) -> None:
     named = predict({"input": x})
     np.testing.assert_array_equal(named["output"], before)
     fastconv.compile(lecture_net(rng=7), (3, 8, 8)).save(saved)
+    loaded = len(networks._loaded)
     assert not np.array_equal(predict(x), before)
+    assert len(networks._loaded) == loaded, "the model of the file before is gone"
     assert "threads=1" in repr(predict)
     with pytest.raises(ValueError, match="threads: expected 1 or more"):
         fastconv.Predictor(saved, threads=0)
