@@ -1,4 +1,4 @@
-"""Batches that are run in parts: the same bits; and networks that look at all images at once."""
+"""Batches in groups of images: networks that treat images alike, and such that look at several."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 import fastconv
 from fastconv import demo
-from fastconv.graph import batches
+from fastconv.graph import slicing
 
 onnx = pytest.importorskip("onnx")
 
@@ -86,43 +86,20 @@ def model_of(nodes: Nodes) -> Any:
     return fastconv.load(helper.make_model(graph, opset_imports=opset, ir_version=8))
 
 
-def both(model: Any, x: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any, int]:
-    """Answers of a whole batch and of its parts, and the plans of the parts."""
-    whole = model(x)
-    monkeypatch.setattr("fastconv.graph.model.get_num_threads", lambda: 1)
-    step = next(iter(model._plans.values()))
-    assert not step.parts
-    monkeypatch.setattr(batches, "PART_BYTES", 0)
-    model._plans.clear()
-    parts = model(x)
-    (ready,) = model._plans.values()
-    return whole, parts, len(ready.parts)
-
-
-@pytest.mark.parametrize("name", ALONE)
-def test_parts_give_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch, isa: str) -> None:
+@pytest.mark.parametrize("name", [*ALONE, *TOGETHER])
+def test_groups_give_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch, isa: str) -> None:
+    """Groups of one image each, where steps treat images alike."""
     x = RNG.standard_normal((7, 3, 5, 5)).astype(np.float32)
-    whole, parts, plans = both(model_of(ALONE[name]), x, monkeypatch)
-    assert plans == 1
-    assert parts.shape == whole.shape
-    assert parts.tobytes() == whole.tobytes()
-
-
-@pytest.mark.parametrize("name", TOGETHER)
-def test_networks_that_look_at_several_images(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    x = RNG.standard_normal((7, 3, 5, 5)).astype(np.float32)
-    whole, parts, plans = both(model_of(TOGETHER[name]), x, monkeypatch)
-    assert plans == 0
-    assert parts.tobytes() == whole.tobytes()
+    whole = model_of({**ALONE, **TOGETHER}[name])(x)
+    monkeypatch.setattr(slicing, "group_sizes", lambda costs, batch, least: [1] * len(costs))
+    assert model_of({**ALONE, **TOGETHER}[name])(x).tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_parts_of_several_images_and_a_rest(threads: int) -> None:
+def test_groups_of_several_images_and_a_rest(threads: int) -> None:
     model = fastconv.compile(demo.network(), demo.INPUT_SHAPE)
     x = demo.to_input(demo.held_out()[0])
     whole = model(x, num_threads=threads)
-    (ready,) = (r for r in model._plans.values() if r.parts)
-    assert len(ready.parts) == 2  # parts of one size, and what is left
     alone = [model(image[None], num_threads=threads) for image in x[:40]]
     assert whole[:40].tobytes() == np.concatenate(alone).tobytes()
     reverse = model(x[::-1], num_threads=threads)

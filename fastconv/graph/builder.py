@@ -18,9 +18,10 @@ from .. import _native
 from .._fits import show
 from .._views import MOST_BYTES
 from ..errors import ModelFormatError, ShapeError, UnsupportedOperatorError, trusting
-from . import memory
+from . import memory, slicing
 from .constants import Constants, Packed
 from .ir import Array
+from .slicing import of_batch
 from .tensors import (
     Known,
     Shape,
@@ -36,8 +37,32 @@ from .tensors import (
 )
 
 Key = tuple[int, tuple[int, ...], tuple[int, ...]]
-#: Makes a tensor's tuple for the native program: (tensor, sizes, strides, offset in elements).
-At = Callable[[Tensor, Sequence[int], Sequence[int], int], Any]
+
+
+@dataclass(eq=False)
+class At:
+    """Makes tensors' tuples for the native program, for all images or [first, first + count)."""
+
+    #: Callers' slots are numbered from here.
+    slot: int
+    y: Tensor
+    first: int = 0
+    count: int | None = None
+
+    def part(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Sizes of the part of a tensor that has one for each image."""
+        return tuple(size) if self.count is None else (self.count, *size[1:])
+
+    def __call__(
+        self, tensor: Tensor, size: Sequence[int], stride: Sequence[int], offset: int
+    ) -> Any:
+        """Tuple of a view; of tensors that have a part for each image, of the first's part."""
+        storage, itemsize = tensor.storage.root, tensor.dtype.itemsize
+        slot = storage.slot if storage.slot >= 0 else self.slot - 1 - storage.slot
+        if self.count is not None and of_batch(tensor, self.y) and storage.images == (1, 1):
+            offset += self.first * tensor.strides[0]
+        start = storage.offset_bytes + (tensor.offset + offset) * itemsize
+        return slot, tensor.dtype.num, start, tuple(size), tuple(s * itemsize for s in stride)
 
 
 @dataclass(eq=False)
@@ -53,6 +78,8 @@ class Step:
     flops: int = 0
     #: Of a convolution: its key in the table of choices, and the algorithm that was asked for.
     choice: tuple[str, str] | None = None
+    #: Whether it treats each image (along the first axis of what it writes) alone.
+    by_image: bool = False
 
 
 class Image(NamedTuple):
@@ -69,7 +96,7 @@ class Image(NamedTuple):
 
     def at(self, at: At) -> Any:
         """The native tuple."""
-        return at(self.tensor, self.size, self.stride, 0)
+        return at(self.tensor, at.part(self.size), self.stride, 0)
 
 
 @dataclass(eq=False)
@@ -81,8 +108,6 @@ class Builder:
     choices: Mapping[str, str] = field(default_factory=dict)
     #: Asked for where `choices` say nothing.
     algorithm: str = "auto"
-    #: Images of a whole batch, and of the part of it that this plan is for.
-    batch: tuple[int, int] | None = None
     steps: list[Step] = field(default_factory=list)
     slots: list[tuple[Storage, Key]] = field(default_factory=list)
     label: str = ""
@@ -161,9 +186,12 @@ class Builder:
         detail: str = "",
         flops: int = 0,
         choice: tuple[str, str] | None = None,
+        by_image: bool = False,
     ) -> None:
         """Append a step; `detail` (what computes it) and `flops` are for profiles."""
-        step = Step(list(reads), list(writes), add, self.label, alias, detail, flops, choice)
+        step = Step(
+            list(reads), list(writes), add, self.label, alias, detail, flops, choice, by_image
+        )
         self.steps.append(step)
 
     def each(
@@ -178,7 +206,7 @@ class Builder:
 
         def add_blocks(program: _native.Program, at: At) -> None:
             strides = [broadcast_strides(t.shape, t.strides, y.shape) for t in reads]
-            for sizes, steps, offsets in blocks(y.shape, [y.strides, *strides]):
+            for sizes, steps, offsets in blocks(at.part(y.shape), [y.strides, *strides]):
                 tensors = [y, *reads]
                 add(
                     program,
@@ -186,7 +214,7 @@ class Builder:
                 )
 
         alias = next(((y, x) for x in reads if x.shape == y.shape and x.dtype == y.dtype), None)
-        self.step(reads, [y], add_blocks, alias if in_place else None)
+        self.step(reads, [y], add_blocks, alias if in_place else None, by_image=True)
 
     def copy(self, x: Tensor, y: Tensor) -> None:
         """Append a copy of x (repeated where y is larger) into y."""
@@ -243,6 +271,8 @@ class Builder:
             keys.append((target.dtype.num, target.shape, strides))
         self._lifetimes()
         self._share()
+        groups = slicing.group(self.steps)
+        slicing.fit(self.steps, groups, self._constant_storages())
         with trusting("a constant"):
             blocks_used = self.constants.place(self._packed)
         slot_of_block = {id(block): 1 + i for i, block in enumerate(blocks_used)}
@@ -259,17 +289,33 @@ class Builder:
         for key in keys:
             program.output(key)
         self._arena(program)
-        rows = []
-        for step in self.steps:
-            before = program.step_count
-            try:
-                step.add(program, lambda *view: _native_view(first, *view))
-            except ValueError as error:
-                raise UnsupportedOperatorError(f"{step.label}: {error}") from None
-            except (TypeError, OverflowError) as error:
-                raise ModelFormatError(f"{step.label} is malformed: {error!r}") from error
-            rows.append(_row(step, program.step_count - before))
-        return Plan(program, tuple(blocks_used), len(keys), rows)
+        rows: dict[int, list[int]] = {}
+        for batch in groups:
+            for image in range(0, batch.batch, batch.images):
+                count = min(batch.images, batch.batch - image)
+                for number in range(batch.first, batch.last):
+                    before = program.step_count
+                    self._add(program, self.steps[number], first, image, count, batch.batch)
+                    rows.setdefault(number, []).extend(range(before, program.step_count))
+        lines = [_row(step, tuple(rows[number])) for number, step in enumerate(self.steps)]
+        return Plan(program, tuple(blocks_used), len(keys), lines)
+
+    @staticmethod
+    def _add(
+        program: _native.Program, step: Step, slot: int, image: int, count: int, batch: int
+    ) -> None:
+        at = At(slot, step.writes[0])
+        if count < batch:
+            at.first, at.count = image, count
+        try:
+            step.add(program, at)
+        except ValueError as error:
+            raise UnsupportedOperatorError(f"{step.label}: {error}") from None
+        except (TypeError, OverflowError) as error:
+            raise ModelFormatError(f"{step.label} is malformed: {error!r}") from error
+
+    def _constant_storages(self) -> set[int]:
+        return {id(s) for packed in self._packed for s in packed.users}
 
     def _output(self, value: Tensor, is_taken: bool) -> Tensor:
         """The tensor itself, laid out as callers want it, or else a copy that is."""
@@ -297,7 +343,7 @@ class Builder:
 
     def _share(self) -> None:
         """Let steps that may work in place do so where what they read is not read again."""
-        constants = {id(s) for packed in self._packed for s in packed.users}
+        constants = self._constant_storages()
         for number, step in enumerate(self.steps):
             if step.alias is None:
                 continue
@@ -323,30 +369,20 @@ class Builder:
 
     def _arena(self, program: _native.Program) -> None:
         found: dict[int, tuple[Storage, int]] = {}
-        constants = {id(s) for packed in self._packed for s in packed.users}
+        constants = self._constant_storages()
         for step in self.steps:
             for tensor in (*step.reads, *step.writes):
                 root = tensor.storage.root
                 if root.slot == 0 and id(root) not in constants:
                     found[id(root)] = root, tensor.dtype.itemsize
         spans = [
-            memory.Span(max(s.elements * itemsize, 1), s.first, s.last)
+            memory.Span(max(s.elements * itemsize // s.images[0] * s.images[1], 1), s.first, s.last)
             for s, itemsize in found.values()
         ]
         offsets, total = memory.place(spans)
         base = program.reserve(total)
         for (storage, _), offset in zip(found.values(), offsets, strict=True):
             storage.offset_bytes = base + offset
-
-
-def _native_view(
-    first: int, tensor: Tensor, size: Sequence[int], stride: Sequence[int], offset: int
-) -> Any:
-    """A tensor tuple of `_native.Program`; callers' slots are numbered from `first`."""
-    storage, itemsize = tensor.storage.root, tensor.dtype.itemsize
-    slot = storage.slot if storage.slot >= 0 else first - 1 - storage.slot
-    start = storage.offset_bytes + (tensor.offset + offset) * itemsize
-    return slot, tensor.dtype.num, start, tuple(size), tuple(s * itemsize for s in stride)
 
 
 class Row(NamedTuple):
@@ -357,10 +393,10 @@ class Row(NamedTuple):
     shape: Shape
     flops: int
     data_bytes: int
-    steps: int
+    steps: tuple[int, ...]
 
 
-def _row(step: Step, steps: int) -> Row:
+def _row(step: Step, steps: tuple[int, ...]) -> Row:
     tensors = {id(t): t for t in (*step.reads, *step.writes)}
     data = sum(t.size * t.dtype.itemsize for t in tensors.values())
     return Row(step.label, step.detail, step.writes[0].shape, step.flops, data, steps)

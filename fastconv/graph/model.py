@@ -13,8 +13,7 @@ import numpy as np
 from .. import _native
 from .._views import dtype_name
 from ..errors import ShapeError, trusting
-from ..runtime import get_num_threads
-from . import batches, files, tuning
+from . import files, tuning
 from .builder import Builder, Plan
 from .check import Checked, check
 from .constants import Constants
@@ -36,12 +35,10 @@ Blocks = Sequence[tuple[Array, dict[str, int]]]
 
 
 class Ready(NamedTuple):
-    """What runs for some input shapes."""
+    """A plan, and where each output comes from: the program, or (constant) the plan itself."""
 
     plan: Plan | None
-    outputs: list[int | Array]  #: a place among what the program computes, or a constant
-    parts: dict[int, Plan]  #: by their numbers of images, where a batch is run in parts
-    computed: list[tuple[tuple[int, ...], np.dtype[Any]]]  #: shape and dtype of those
+    outputs: list[int | Array]
 
 
 class Model:
@@ -219,10 +216,8 @@ class Model:
 
     def _run(self, arrays: Sequence[Any], num_threads: int | None) -> list[Array]:
         ready, run_time = self._prepared(arrays)
-        results: Sequence[Any] = ()
-        if ready.parts:
-            results = _run_parts(ready, run_time, num_threads)
-        elif ready.plan is not None:
+        results: tuple[Any, ...] = ()
+        if ready.plan is not None:
             found = ready.plan.program.run((*ready.plan.blocks, *run_time), None, num_threads)
             results = found if ready.plan.output_count != 1 else (found,)
         return [results[o] if isinstance(o, int) else o.copy() for o in ready.outputs]
@@ -279,20 +274,7 @@ class Model:
             b = Builder(self._constants, False, self._graph.choices)
             values = self._lower(b, keys, arrays)
         outputs, tensors = self._outputs_of(values)
-        parts: dict[int, Plan] = {}
-        steps = [[*step.reads, *step.writes] for step in b.steps]
-        if not self._checked.by_value and tensors:
-            batch, threads = keys[0][1][0], get_num_threads()
-            images = batches.images_at_once(self._graph, values, steps, threads)
-            for count in {images, batch % images} - {0} if images else ():
-                few = [(typenum, (count, *shape[1:]), s) for typenum, shape, s in keys]
-                part = Builder(
-                    self._constants, b.channels_last, self._graph.choices, batch=(batch, count)
-                )
-                found = self._outputs_of(self._lower(part, few, arrays))[1]
-                parts[count] = part.finish(found)
-        computed = [(tensor.shape, tensor.dtype) for tensor in tensors]
-        return Ready(b.finish(tensors) if tensors else None, outputs, parts, computed)
+        return Ready(b.finish(tensors) if tensors else None, outputs)
 
     def _outputs_of(
         self, values: Mapping[str, Value | None]
@@ -351,18 +333,6 @@ class Model:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._source, self._without, self._tune = (state[k] for k in ("graph", "without", "tune"))
         self._start()
-
-
-def _run_parts(ready: Ready, arrays: Sequence[Array], num_threads: int | None) -> list[Array]:
-    batch, images = len(arrays[0]), max(ready.parts)
-    results = [np.empty(shape, dtype) for shape, dtype in ready.computed]
-    for begin in range(0, batch, images):
-        end = min(begin + images, batch)
-        plan = ready.parts[end - begin]
-        inputs = [array[begin:end] for array in arrays]
-        outputs = tuple(result[begin:end] for result in results)
-        plan.program.run((*plan.blocks, *inputs), outputs, num_threads)
-    return results
 
 
 def _contiguous_key(port: Port, shape: tuple[int, ...]) -> Any:

@@ -126,13 +126,12 @@ def report(rows: Sequence[Row], seconds: Sequence[float] | None, note: str = "")
     --------
     >>> from fastconv.graph.builder import Row
     >>> from fastconv.graph.report import report
-    >>> report([Row("a", "", (2,), 0, 16, 2)], [0.001, 0.002]).lines[0].ms
+    >>> report([Row("a", "", (2,), 0, 16, (0, 1))], [0.001, 0.002]).lines[0].ms
     3.0
     """
-    lines, at = [], 0
+    lines = []
     for row in rows:
-        took = 0.0 if seconds is None else 1e3 * sum(seconds[at : at + row.steps])
-        at += row.steps
+        took = 0.0 if seconds is None else 1e3 * sum(seconds[step] for step in row.steps)
         shape = shape_text(row.shape)
         lines.append(
             Line(row.label, row.detail, shape, row.flops / 1e6, row.data_bytes / 1e6, took)

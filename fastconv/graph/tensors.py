@@ -69,6 +69,7 @@ class Storage:
     last: int = -1  # the step that uses it last
     offset_bytes: int = 0
     merged: Storage | None = None  # another that stands for this one
+    images: tuple[int, int] = (1, 1)  # of a batch of so many, it holds so many at a time
 
     @property
     def root(self) -> Storage:

@@ -102,10 +102,8 @@ def _choose_algorithms(
 
 def _of_rows(plan: Plan, seconds: Array) -> Iterator[float]:
     """Seconds of each row of a plan, from those of the program's steps."""
-    at = 0
     for row in plan.rows:
-        yield float(seconds[at : at + row.steps].sum())
-        at += row.steps
+        yield float(sum(seconds[step] for step in row.steps))
 
 
 def _seconds(plans: Sequence[Plan], arrays: Sequence[Array]) -> list[Array]:

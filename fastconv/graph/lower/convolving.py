@@ -191,7 +191,16 @@ def add_conv(
             if addend.tensor.storage is not x.tensor.storage:
                 alias = y.tensor, addend.tensor
         detail = names[chosen & 0xFF]
-        b.step(reads, [y.tensor], add, alias, detail=detail, flops=flops, choice=choice)
+        b.step(
+            reads,
+            [y.tensor],
+            add,
+            alias,
+            detail=detail,
+            flops=flops,
+            choice=choice,
+            by_image=True,
+        )
         return True
     if addend is not None:
         return False

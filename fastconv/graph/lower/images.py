@@ -222,9 +222,11 @@ def response(b: Builder, x: Value, *, size: int, alpha: float, beta: float, bias
     options: dict[str, Any] = {"size": size, "alpha": alpha, "beta": beta, "bias": bias}
     if len(x.shape) == 4 or len(x.shape) == 3:
         source, target = image(x), image(y)
-        b.step(
-            [x], [y], lambda p, at: p.add_response(source.at(at), target.at(at), **options), (y, x)
-        )
+
+        def add(program: _native.Program, at: At) -> None:
+            program.add_response(source.at(at), target.at(at), **options)
+
+        b.step([x], [y], add, (y, x), by_image=True)
         return y
     flat = with_shape(b, x, (n, c, prod(x.shape[2:])))
     return with_shape(b, b.tensor(response(b, flat, **options)), x.shape)

@@ -104,10 +104,7 @@ def identity(b: Builder, x: Value) -> Value:
 
 def reshape(b: Builder, x: Tensor, shape: Value, *, allow_zero: bool = False) -> Value:
     """Reshape."""
-    wanted = integers(shape)
-    if b.batch is not None and wanted[:1] == b.batch[:1]:
-        wanted = (b.batch[1], *wanted[1:])
-    return with_shape(b, x, reshaped(x.shape, wanted, allow_zero=allow_zero))
+    return with_shape(b, x, reshaped(x.shape, integers(shape), allow_zero=allow_zero))
 
 
 def flatten(b: Builder, x: Tensor, *, axis: int) -> Value:

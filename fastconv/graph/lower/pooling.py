@@ -72,7 +72,7 @@ def pool(
             source.at(at), target.at(at), None if where is None else where.at(at), **geometry
         )
 
-    b.step([x], [y] if places is None else [y, places], add)
+    b.step([x], [y] if places is None else [y, places], add, by_image=True)
     if places is None:
         return y
     return y, _positions(b, places, size, column_major)
