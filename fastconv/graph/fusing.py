@@ -11,6 +11,8 @@ from .ir import Array, Graph, Node
 
 #: Operators that apply an activation to what they compute.
 EPILOGUES = frozenset({"conv", "conv_transpose", "gemm", "matmul", "affine", "binary"})
+#: Those that take scales and shifts of what they compute into their constants.
+SCALED = frozenset({"conv", "conv_transpose", "gemm", "matmul", "affine"})
 #: Functions of two operands whose result is a number.
 ARITHMETIC = frozenset({"add", "sub", "mul", "div", "min", "max", "prelu", "pow"})
 
@@ -95,7 +97,7 @@ def clips_to_activations(graph: Graph) -> None:
 
 
 def fold_scales(graph: Graph) -> None:
-    """Multiply and add constants of each channel into the convolution or product before.
+    """Multiply and add constants of each channel into the convolution, product or scale before.
 
     Batch normalizations are such scales and shifts; so are Mul, Add, Sub and Div by constants.
 
@@ -113,7 +115,7 @@ def fold_scales(graph: Graph) -> None:
     """
     around = Neighbours(graph)
     for node in list(graph):
-        if node.op not in ("conv", "conv_transpose", "matmul", "gemm") or node not in graph.nodes:
+        if node.op not in SCALED or node not in graph.nodes:
             continue
         while _fold_scale(around, node):
             pass
@@ -121,7 +123,7 @@ def fold_scales(graph: Graph) -> None:
 
 def _channel_vector(array: Array, filters: int, rank: int, axis: int) -> Array | None:
     """A constant as one number for each filter, if it differs along that axis alone."""
-    if array.ndim > rank:
+    if array.ndim > rank or axis >= rank:
         return None
     shape = (1,) * (rank - array.ndim) + array.shape
     if any(n != 1 for a, n in enumerate(shape) if a != axis) or shape[axis] not in (1, filters):
@@ -156,6 +158,21 @@ def _scale_and_shift(
     return None
 
 
+def _rank(around: Neighbours, name: str) -> int:
+    """How many axes a value has; 0 where only shapes would tell."""
+    while (node := around.makers.get(name)) is not None:
+        if node.op in ("conv", "conv_transpose"):
+            weight = around.deferred(node.inputs[1])
+            return 0 if weight is None else weight.ndim
+        if node.op == "pool":
+            return 2 + len(node.attributes["kernel"])
+        if node.op not in ("activation", "affine", "clip", "concat"):
+            return 0
+        name = node.inputs[0]
+    port = next((port for port in around.graph.inputs if port.name == name), None)
+    return 0 if port is None or port.shape is None else len(port.shape)
+
+
 def _fold_scale(around: Neighbours, node: Node) -> bool:
     follower = around.only_reader(node)
     weight = around.deferred(node.inputs[1])
@@ -169,6 +186,8 @@ def _fold_scale(around: Neighbours, node: Node) -> bool:
         return False
     if node.op == "conv":
         rank, axis, filters, along = weight.ndim, 1, weight.shape[0], 0
+    elif node.op == "affine":
+        rank, axis, filters, along = _rank(around, node.inputs[0]), 1, weight.shape[0], 0
     elif node.op == "conv_transpose":
         if node.attributes.get("groups", 1) != 1:
             return False
