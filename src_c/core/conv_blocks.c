@@ -42,8 +42,10 @@ static void balance(struct fc_block_walk *walk, int64_t n) {
     double even = busiest(&trial, walk->panels, 1, 1) / (double)n;
     for (int64_t splits = 1; splits <= fc_min(walk->panels, FC_WALK_CANDIDATES); splits++)
         for (int64_t items = 1; items <= FC_WALK_CANDIDATES && best > 1.01 * even; items++) {
+            int64_t before = items > 1 ? trial.count[a] : 0;
             int64_t count = fc_min(items * n / (others * splits), trial.outputs[a]);
             trial.count[a] = fc_max(count, planned);
+            if (trial.count[a] == before) continue;
             double work = busiest(&trial, walk->panels, splits, n);
             if (work >= best) continue;
             best = work;
