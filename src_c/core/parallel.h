@@ -18,7 +18,14 @@ struct fc_barrier {
     _Atomic int waiting;
     _Atomic int sense;
     int members;
+    int patience;
 };
+
+/* How often a thread pauses for others before it yields. A thread that yields while another process
+ * wants the CPU loses it for milliseconds, however soon the others arrive: a team that has a CPU for
+ * each of its threads is patient (a third of a millisecond). Where threads of this process share
+ * CPUs, those that wait make room soon. */
+enum { FC_PATIENT = 20000, FC_HASTY = 2000 };
 
 static inline void fc_pause(void) {
 #if defined(__x86_64__)
@@ -28,7 +35,6 @@ static inline void fc_pause(void) {
 #endif
 }
 
-/* Spins for some microseconds, then yields: the team may have more threads than there are CPUs. */
 static inline void fc_barrier_wait(struct fc_barrier *barrier) {
     if (barrier->members == 1) return;
     int sense = atomic_load_explicit(&barrier->sense, memory_order_relaxed);
@@ -39,7 +45,7 @@ static inline void fc_barrier_wait(struct fc_barrier *barrier) {
         return;
     }
     for (int spins = 0; atomic_load_explicit(&barrier->sense, memory_order_acquire) == sense;) {
-        if (spins < 2000) {
+        if (spins < barrier->patience) {
             spins++;
             fc_pause();
         } else {
@@ -52,9 +58,12 @@ typedef void (*fc_team_fn)(void *argument, struct fc_barrier *barrier, int i, in
 
 /* Runs body(argument, barrier, i, n) on threads i < n; n is num_threads or what OpenMP grants. */
 static inline void fc_team_run(int num_threads, fc_team_fn body, void *argument) {
-    struct fc_barrier barrier = {0, 0, 1};
+    struct fc_barrier barrier = {0, 0, 1, FC_HASTY};
 #ifdef _OPENMP
     if (num_threads > 1) {
+        static _Atomic int teams;
+        int others = atomic_fetch_add_explicit(&teams, 1, memory_order_relaxed);
+        if (others == 0 && num_threads <= omp_get_num_procs()) barrier.patience = FC_PATIENT;
 #pragma omp parallel num_threads(num_threads)
         {
             int n = omp_get_num_threads();
@@ -62,6 +71,7 @@ static inline void fc_team_run(int num_threads, fc_team_fn body, void *argument)
             barrier.members = n;
             body(argument, &barrier, omp_get_thread_num(), n);
         }
+        atomic_fetch_sub_explicit(&teams, 1, memory_order_relaxed);
         return;
     }
 #endif
