@@ -205,9 +205,11 @@ int fc_algorithm_fits(const fc_conv2d_desc *d) {
 }
 
 /* Vectors along the filters read an x whose pixels are not side by side as planes. */
-static int along_filters(const fc_conv2d_desc *d) {
+static int along_filters(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels) {
     int64_t table = fc_product(fc_product(d->weight.size[1], d->weight.size[2]), d->weight.size[3]);
     int planes = d->x.stride[1] != 1 && table >= 0 && table <= FC_LARGEST_PLANE_TABLE;
+    /* a run of a single element is too short for narrow tiles */
+    if (d->weight.size[3] * kernels->tile_vectors < 4) planes = 0;
     return planes ? FC_ALGORITHM_PLANES : FC_ALGORITHM_CHANNELS_LAST;
 }
 
@@ -229,7 +231,8 @@ int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *
         const struct fc_winograd_tile *tile = choose_tile(d, kernels, &s, &best);
         return tile ? fc_winograd_algorithm(tile) : d->algorithm;
     }
-    if (d->algorithm == FC_ALGORITHM_CHANNELS_LAST && !d->weight_is_packed) return along_filters(d);
+    if (d->algorithm == FC_ALGORITHM_CHANNELS_LAST && !d->weight_is_packed)
+        return along_filters(d, kernels);
     if (d->algorithm != FC_ALGORITHM_AUTO && d->algorithm != FC_ALGORITHM_DIRECT)
         return d->algorithm;
     int64_t rows = (d->weight.size[2] - 1) * d->dilation[0] + 1;
@@ -240,7 +243,7 @@ int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *
     if (automatic && (bytes < 0 || bytes > FC_LARGEST_STRIP_BYTES)) return FC_ALGORITHM_IM2COL;
     best = channels_last_cycles(d, &s);
     planar = planar_cycles(d, &s, kernels);
-    int choice = along_filters(d);
+    int choice = along_filters(d, kernels);
     if (planar < best) {
         choice = FC_ALGORITHM_PLANAR;
         best = planar;
