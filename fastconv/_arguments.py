@@ -39,6 +39,11 @@ def word(value: Any, name: str) -> Any:
     raise TypeError(f"{name}: expected a string, got {type(value).__name__}")
 
 
+def given(stride: Any) -> bool:
+    """Whether a pool's stride is given: None and, as in PyTorch, an empty sequence are not."""
+    return stride is not None and not (hasattr(stride, "__len__") and len(stride) == 0)
+
+
 def _overlaps_itself(array: Array) -> bool:
     """Whether two elements may share memory: steps that do not clear the axes inside them."""
     reach = array.itemsize

@@ -88,12 +88,18 @@ def cubic(axis: Axis) -> Table:
 
 
 def _ranges(first: Array, last: Array, weight: Any, inputs: int) -> Table:
-    """Sums over [first, last) of each output, shorter ones filled up with weights of zero."""
+    """Sums over [first, last) of each output.
+
+    In shorter ones the first input counts several times, each with a part of its weight: a weight
+    of zero would make NaN of infinity.
+    """
     taps = int((last - first).max())
     index = first[:, None] + np.arange(taps)
     inside = index < last[:, None]
     weights = np.where(inside, weight(index), 0.0)
     weights /= weights.sum(1, keepdims=True)
+    parts = weights[:, :1] / (1 + (~inside).sum(1, keepdims=True))
+    weights = np.where(inside & (index > first[:, None]), weights, parts)
     return Table(taps, np.where(inside, index, first[:, None]).clip(0, inputs - 1), weights)
 
 

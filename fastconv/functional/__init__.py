@@ -33,6 +33,14 @@ from .activations import (
     softplus,
     tanh,
 )
+from .adaptive import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    lp_pool2d,
+    max_unpool2d,
+)
 from .columns import col2im, fold, im2col, unfold
 from .convolution import conv2d, locally_connected2d
 from .dense import flatten, linear, log_softmax, softmax
@@ -46,6 +54,7 @@ from .images import (
 from .normalization import batch_norm, local_response_norm
 from .packed import PackedWeights
 from .pooling import avg_pool2d, max_pool2d
+from .pooling_axes import avg_pool1d, avg_pool3d, max_pool1d, max_pool3d
 from .volumes import (
     conv1d,
     conv3d,
@@ -61,7 +70,13 @@ __all__ = [
     "PAD_MODES",
     "RESIZE_MODES",
     "PackedWeights",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "clamp",
     "col2im",
@@ -84,7 +99,11 @@ __all__ = [
     "local_response_norm",
     "locally_connected2d",
     "log_softmax",
+    "lp_pool2d",
+    "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
+    "max_unpool2d",
     "mish",
     "pad",
     "pixel_shuffle",

@@ -124,6 +124,35 @@ def _pool(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) 
     )
 
 
+def _pool_axes(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
+    _refuse(
+        label,
+        return_indices=getattr(layer, "return_indices", False),
+        divisor_override=getattr(layer, "divisor_override", None) is not None,
+    )
+    return _add(
+        graph,
+        label,
+        "pool",
+        [x],
+        kind="average" if isinstance(layer, (nn.AvgPool1d, nn.AvgPool3d)) else "max",
+        kernel=list(layer.kernel_size),
+        strides=list(layer.stride),
+        dilations=list(layer.dilation),
+        pads=[*layer.padding, *layer.padding],
+        ceil_mode=layer.ceil_mode,
+        count_include_pad=getattr(layer, "count_include_pad", False),
+    )
+
+
+def _adaptive_avg_pool(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
+    outputs = layer.output_shape(shape)[-layer.axes :]
+    sizes = list(zip(shape[-layer.axes :], outputs, strict=True))
+    _refuse(label, output_size=any(n % p for n, p in sizes))  # windows of several sizes
+    window = [n // p for n, p in sizes]
+    return _add(graph, label, "pool", [x], kind="average", kernel=window, strides=window)
+
+
 def _linear(graph: Graph, label: str, layer: Any, x: str, shape: tuple[int, ...]) -> str:
     weights = _constants(graph, label, weight=layer.weight.T, bias=layer.bias)
     return _add(graph, label, "matmul", [x, *weights], **_fused(layer))
@@ -167,6 +196,12 @@ _MAKERS: dict[type, Callable[..., str]] = {
     nn.Conv2d: _conv,
     nn.MaxPool2d: _pool,
     nn.AvgPool2d: _pool,
+    nn.MaxPool1d: _pool_axes,
+    nn.MaxPool3d: _pool_axes,
+    nn.AvgPool1d: _pool_axes,
+    nn.AvgPool3d: _pool_axes,
+    nn.AdaptiveAvgPool1d: _adaptive_avg_pool,
+    nn.AdaptiveAvgPool2d: _adaptive_avg_pool,
     nn.Linear: _linear,
     nn.Flatten: _flatten,
     nn.LeakyReLU: _leaky_relu,

@@ -8,7 +8,7 @@ volume.py      VolumeLayer: what layers on (N, C, H, W) volumes share
 conv.py        Conv2d, LocallyConnected2d
 volumes.py     Conv1d, Conv3d
 transposed.py  ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-pooling.py     MaxPool2d, AvgPool2d
+pooling.py     MaxPool2d, AvgPool2d; pools.py over other axes, adaptive ones
 elementwise.py ReLU, Softmax, LogSoftmax
 activations.py other activations
 normalization.py BatchNorm1d, BatchNorm2d, BatchNorm3d, LocalResponseNorm, Dropout
@@ -42,6 +42,16 @@ from .module import IncompatibleKeys, Module
 from .normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d, Dropout, LocalResponseNorm
 from .parameter import Parameter
 from .pooling import AvgPool2d, MaxPool2d
+from .pools import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool3d,
+    MaxPool1d,
+    MaxPool3d,
+)
 from .resizing import PixelShuffle, Upsample
 from .summary import summary
 from .transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -52,7 +62,13 @@ __all__ = [
     "ELU",
     "GELU",
     "SELU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AvgPool1d",
     "AvgPool2d",
+    "AvgPool3d",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
@@ -72,7 +88,9 @@ __all__ = [
     "LocalResponseNorm",
     "LocallyConnected2d",
     "LogSoftmax",
+    "MaxPool1d",
     "MaxPool2d",
+    "MaxPool3d",
     "Mish",
     "Module",
     "PReLU",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import functional
+from .._arguments import given
 from ..shapes import Pair, ReceptiveField, integer, output_hw, pair, pooling_pads
 from .checks import check_flag
 from .parameter import Array
@@ -18,9 +19,7 @@ class _Pool2d(VolumeLayer):
 
     def _set_window(self, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool) -> None:
         self.kernel_size = plain_pair(kernel_size, "kernel_size", 1)
-        # An empty stride means the default, as in PyTorch.
-        given = stride is not None and not (hasattr(stride, "__len__") and len(stride) == 0)
-        self.stride = plain_pair(stride, "stride", 1) if given else self.kernel_size
+        self.stride = plain_pair(stride, "stride", 1) if given(stride) else self.kernel_size
         self.padding = plain_pair(padding, "padding", 0)
         self.ceil_mode = check_flag(ceil_mode, "ceil_mode")
         pooling_pads(self.padding, pair(self.kernel_size, "kernel_size"))

@@ -196,7 +196,8 @@ static fc_pool_fn in_registers(const struct fc_pool_plan *plan) {
     if (covers_planes(d)) return plan->kernels->pool_whole;
     int64_t s = d->kernel[1], stride = d->stride[1];
     int window =
-        ((s == 2 || s == 3) && stride <= 2) || (s == 5 && stride == 1 && plan->kernels->lanes >= 4);
+        ((s == 2 || s == 3) && stride <= 2) ||
+        (((s == 3 && stride == 3) || (s == 5 && stride == 1)) && plan->kernels->lanes >= 4);
     int fits = window && x->stride[3] == 1 && contiguous(y, 3) && d->kernel[0] <= FC_POOL_ROWS &&
                d->dilation[1] == 1 && d->pad[1] <= s / 2 && x->size[3] > 0;
     return fits ? plan->kernels->pool_planes : NULL;

@@ -1,7 +1,7 @@
 /* pool.tmpl.h: window reductions in registers; contracts above fc_pool_fn and the next ones.
  *
  * Planar: the rows of a window that lie in the image meet in a vector of columns; then the columns
- * of a window, by shifting vectors against each other (and taking every second lane at stride 2).
+ * of a window, by shifting vectors against each other (and taking every second or third lane at strides of 2 and 3).
  * Channels last: lanes are channels; columns that neighbouring windows share stay in registers.
  */
 
@@ -15,7 +15,7 @@ FC_INLINE V V_(reduce3)(const enum fc_reduce_op op, V a, V b, V c) {
 /* A block of columns: what the rows of a plane have in common there. Outputs are as many as the block
  * holds whole windows for, so that blocks do not wait for each other. */
 #define FC_POOL_PAIR(stride) \
-    ((stride) == 2 || VL <= 4) /* whether it takes two vectors of columns */
+    ((stride) >= 2 || VL <= 4) /* whether it takes two vectors of columns */
 struct FC_NAME(block) {
     M low, high; /* lanes inside the image, of the block's first vector and its second */
     int whole;   /* all of them */
@@ -74,6 +74,9 @@ FC_INLINE void FC_NAME(block_rows)(const enum fc_reduce_op op, const int taps, c
                 out = V_(reduce3)(op, low, next, V_(shift)(low, high, 2));
             if (window == 5)
                 out = V_(reduce3)(op, out, V_(shift)(low, high, 3), V_(shift)(low, high, 4));
+        } else if (stride == 3) {
+            out = V_(reduce3)(op, V_(third)(low, high, 0), V_(third)(low, high, 1),
+                              V_(third)(low, high, 2));
         } else {
             V even = V_(even)(low, high), odd = V_(odd)(low, high);
             out = window == 2 ? V_(reduce)(op, even, odd)
@@ -141,9 +144,10 @@ FC_INLINE void FC_NAME(pool_block)(const enum fc_reduce_op op, const int window,
 FC_INLINE void FC_NAME(pool_planes_op)(const enum fc_reduce_op op, const int window,
                                        const int stride, const struct fc_pool_args *args) {
     const struct fc_pool_args a = *args; /* stores to y cannot change it */
-    const ptrdiff_t most = stride == 2 && window == 3 ? VL - 1
-                           : FC_POOL_PAIR(stride)     ? VL
-                                                      : VL - window + 1;
+    const ptrdiff_t most = stride == 3                  ? 2 * VL / 3
+                           : stride == 2 && window == 3 ? VL - 1
+                           : FC_POOL_PAIR(stride)       ? VL
+                                                        : VL - window + 1;
     const ptrdiff_t chunk = 4096 / (a.width * a.stride[0]) + 4;
     struct FC_NAME(block) b = {.rest = V_(set1)((T)a.neutral)};
     for (ptrdiff_t plane = 0; plane < a.planes; plane++)
@@ -174,11 +178,13 @@ static void FC_NAME(pool_planes)(const struct fc_pool_args *a) {
     FC_POOL_CASE(FC_REDUCE_MAX, 2, 2);
     FC_POOL_CASE(FC_REDUCE_MAX, 3, 1);
     FC_POOL_CASE(FC_REDUCE_MAX, 3, 2);
+    FC_POOL_CASE(FC_REDUCE_MAX, 3, 3);
     FC_POOL_CASE(FC_REDUCE_MAX, 5, 1);
     FC_POOL_CASE(FC_REDUCE_SUM, 2, 1);
     FC_POOL_CASE(FC_REDUCE_SUM, 2, 2);
     FC_POOL_CASE(FC_REDUCE_SUM, 3, 1);
     FC_POOL_CASE(FC_REDUCE_SUM, 3, 2);
+    FC_POOL_CASE(FC_REDUCE_SUM, 3, 3);
     FC_POOL_CASE(FC_REDUCE_SUM, 5, 1);
 }
 #undef FC_POOL_CASE

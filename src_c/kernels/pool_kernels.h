@@ -16,7 +16,8 @@ enum fc_reduce_op { FC_REDUCE_MAX = 0, FC_REDUCE_SUM = 1 };
  * layout:    pool_planes: x_pixel = y_pixel = 1; pool_last: x_plane = y_plane = 1
  * alignment: none needed
  * overrun:   none
- * edges:     pool_planes: kernel[1] 2 or 3 at stride[1] 1 or 2, or 5 at stride 1 where vectors have 4 lanes;
+ * edges:     pool_planes: kernel[1] 2 or 3 at stride[1] 1 or 2, 3 at stride 3 or 5 at stride 1 where vectors
+ *            have 4 lanes;
  *            dilation[1] 1, pad[1] <= kernel[1] / 2, width >= 1;
  *            the order of an output's sum depends on kernel and place in the image alone.
  *

@@ -73,6 +73,26 @@ FC_INLINE V V_(even)(V a, V b) { return __builtin_shufflevector(a, b, 0, 2); }
 FC_INLINE V V_(odd)(V a, V b) { return __builtin_shufflevector(a, b, 1, 3); }
 #endif
 
+/* every third of the 2 VL elements in a and b from number n < 3 on, as many as there are for all n */
+#if FC_VECTOR_BYTES * 8 / FC_BITS == 16
+#define FC_THIRD(n) \
+    n, n + 3, n + 6, n + 9, n + 12, n + 15, n + 18, n + 21, n + 24, n + 27, 0, 0, 0, 0, 0, 0
+#elif FC_VECTOR_BYTES * 8 / FC_BITS == 8
+#define FC_THIRD(n) n, n + 3, n + 6, n + 9, n + 12, 0, 0, 0
+#elif FC_VECTOR_BYTES * 8 / FC_BITS == 4
+#define FC_THIRD(n) n, n + 3, 0, 0
+#else
+#define FC_THIRD(n) n, 0
+#endif
+FC_INLINE V V_(third)(V a, V b, const int n) {
+    switch (n) {
+    case 0: return __builtin_shufflevector(a, b, FC_THIRD(0));
+    case 1: return __builtin_shufflevector(a, b, FC_THIRD(1));
+    default: return __builtin_shufflevector(a, b, FC_THIRD(2));
+    }
+}
+#undef FC_THIRD
+
 /* VL elements from number n on of the 2 VL in a and b; n is a constant, 0 <= n < 8 and n <= VL. */
 #define FC_NEXT2(n) n, n + 1
 #define FC_NEXT4(n) FC_NEXT2(n), FC_NEXT2(n + 2)
