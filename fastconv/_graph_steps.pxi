@@ -125,6 +125,14 @@ cdef class Steps:
         d.last = last
         check(fc_program_add_extreme(self.program, &d))
 
+    def add_scatter(self, x, places, y):
+        """Append elements put where indices say, zeros elsewhere (fc_scatter_desc in fastconv.h)."""
+        cdef fc_scatter_desc d
+        self.tensor(x, &d.x)
+        self.tensor(places, &d.places)
+        self.tensor(y, &d.y)
+        check(fc_program_add_scatter(self.program, &d))
+
     def add_batch_norm(self, x, y, mean, variance, weight, bias, *, epsilon, activation=0,
                        alpha=0.0):
         """Append a batch normalization (fc_batch_norm_desc in fastconv.h)."""

@@ -118,6 +118,8 @@ cdef extern from "fastconv.h" nogil:
     ctypedef struct fc_extreme_desc:
         fc_tensor x, y
         int32_t smallest, last
+    ctypedef struct fc_scatter_desc:
+        fc_tensor x, places, y
     ctypedef struct fc_program:
         pass
     const char *fc_status_message(fc_status status)
@@ -161,6 +163,7 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_program_add_unary(fc_program *program, const fc_unary_desc *desc)
     fc_status fc_program_add_reduce(fc_program *program, const fc_reduce_desc *desc)
     fc_status fc_program_add_extreme(fc_program *program, const fc_extreme_desc *desc)
+    fc_status fc_program_add_scatter(fc_program *program, const fc_scatter_desc *desc)
     fc_status fc_program_reserve_bytes(fc_program *program, int64_t bytes, int64_t *offset_bytes)
     const char *fc_program_isa(const fc_program *program)
     int fc_program_threads(const fc_program *program, int limit)

@@ -125,8 +125,6 @@ class Builder:
     def new(self, shape: Sequence[int], dtype: Any, like: Tensor | None = None) -> Tensor:
         """Return a tensor to be written, laid out like another one or as images are."""
         shape, dtype = tuple(int(n) for n in shape), np.dtype(dtype)
-        if prod(max(n, 1) for n in shape) * dtype.itemsize > MOST_BYTES:
-            raise ShapeError(f"{self.label}: a tensor of shape {shape} would exceed all memory")
         if like is not None and len(like.shape) == len(shape):
             strides = in_order_of(like.strides, shape)
         elif self.channels_last and len(shape) in (3, 4, 5):
@@ -137,6 +135,8 @@ class Builder:
 
     def own(self, shape: Shape, dtype: Any, strides: Strides) -> Tensor:
         """Return a tensor with a storage of its own."""
+        if prod(max(n, 1) for n in shape) * np.dtype(dtype).itemsize > MOST_BYTES:
+            raise ShapeError(f"{self.label}: a tensor of shape {shape} would exceed all memory")
         storage = Storage(elements=prod(shape))
         tensor = Tensor(np.dtype(dtype), shape, strides, storage)
         storage.tensors.append(tensor)

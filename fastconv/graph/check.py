@@ -132,6 +132,8 @@ def _runs_on(node: Node, dtypes: dict[str, np.dtype[Any] | None]) -> bool:
         return found <= {np.dtype(bool)}
     if node.op in MOVING:
         return all(d in STORED for d in found)
+    if node.op == "max_unpool":
+        return found <= STORED and dtypes[node.inputs[1]] == np.dtype(np.int64)
     if node.op == "pool" and node.attributes["kind"] == "max":
         return all(d in STORED - {np.dtype(bool)} for d in found)
     return node.op in LOWER and all(d in FLOATING for d in found) and len(found) < 2

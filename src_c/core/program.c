@@ -16,6 +16,7 @@ const char *fc_status_message(fc_status status) {
     case FC_ERROR_UNSUPPORTED: return "this dtype, activation or algorithm is not supported here";
     case FC_ERROR_ISA: return "this instruction set is unknown or not supported by this machine";
     case FC_ERROR_WORKSPACE: return "the workspace is missing or too small";
+    case FC_ERROR_INDEX: return "an index lies outside of what it points into";
     }
     return "unknown status";
 }
@@ -158,7 +159,7 @@ struct team {
     const struct fc_program *program;
     char *slots[FC_MAX_SLOTS];
     char *scratch;
-    int size;
+    int size, status;
     double *seconds; /* of each step; NULL: nobody asks */
 };
 
@@ -171,7 +172,7 @@ static double now(void) {
 static void run_steps(void *argument, struct fc_barrier *barrier, int i, int n) {
     struct team *team = argument;
     const struct fc_program *program = team->program;
-    struct fc_run run = {team->slots, team->scratch + i * program->scratch_bytes};
+    struct fc_run run = {team->slots, team->scratch + i * program->scratch_bytes, &team->status};
     double begun = 0;
     if (i == 0) team->size = n;
     for (int64_t s = 0; s < program->step_count; s++) {
@@ -212,7 +213,7 @@ fc_status fc_program_profile(const struct fc_program *program, void *const *slot
     team.scratch = (char *)workspace + program->arena_bytes;
     fc_team_run(num_threads, run_steps, &team);
     if (team_size) *team_size = team.size;
-    return FC_OK;
+    return (fc_status)team.status;
 }
 
 fc_status fc_program_run(const struct fc_program *program, void *const *slots, int slot_count,

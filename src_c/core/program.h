@@ -13,6 +13,7 @@
 struct fc_run {
     char *const *slots;
     char *scratch; /* FC_WORKSPACE_ALIGNMENT aligned, the step's scratch_bytes long */
+    int *status;   /* shared: an fc_status, for what only data can tell */
 };
 
 /* Executes share i of n of one planned operator. */

@@ -33,7 +33,8 @@ typedef enum fc_status {
     FC_ERROR_MEMORY = 4,      /* planning could not allocate */
     FC_ERROR_UNSUPPORTED = 5, /* a dtype, activation or algorithm that this operator lacks */
     FC_ERROR_ISA = 6, /* instruction set unknown, not compiled in, or not run by this machine */
-    FC_ERROR_WORKSPACE = 7 /* the workspace is missing or too small */
+    FC_ERROR_WORKSPACE = 7, /* the workspace is missing or too small */
+    FC_ERROR_INDEX = 8      /* an index among the data lies outside of what it points into */
 } fc_status;
 
 const char *fc_status_message(fc_status status);
@@ -330,6 +331,12 @@ typedef struct fc_extreme_desc {
     int32_t smallest, last; /* last: the last among equals, not the first */
 } fc_extreme_desc;
 
+/* y[places[i]] = x[i] for all i, places (FC_INT64, x's sizes) counting y's elements in C order; zero elsewhere; of equal
+ * places the last in C order wins. y dense. A place outside y is an error of the run, and y has the rest. */
+typedef struct fc_scatter_desc {
+    fc_tensor x, places, y;
+} fc_scatter_desc;
+
 /* y[i][k] = act(bias[k] + sum over c of x[i][c] * weight[k][c]), weights read as they lie: for a single
  * use of them. (Packed weights: a convolution.) x (n, c, 1, 1), weight (k, c, 1, 1), bias (k) and y
  * (n, k, 1, 1) contiguous along axis 1; the order of a sum depends on c alone. */
@@ -408,6 +415,7 @@ fc_status fc_program_add_choose(fc_program *program, const fc_choose_desc *desc)
 fc_status fc_program_add_unary(fc_program *program, const fc_unary_desc *desc);
 fc_status fc_program_add_reduce(fc_program *program, const fc_reduce_desc *desc);
 fc_status fc_program_add_extreme(fc_program *program, const fc_extreme_desc *desc);
+fc_status fc_program_add_scatter(fc_program *program, const fc_scatter_desc *desc);
 
 /* Room in the workspace for what one step writes and another reads -> its offset in slot 0. */
 fc_status fc_program_reserve_bytes(fc_program *program, int64_t bytes, int64_t *offset_bytes);

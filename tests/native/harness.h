@@ -142,6 +142,7 @@ struct expected oracle_choose(const struct scene *scene, const void *desc, const
 struct expected oracle_unary(const struct scene *scene, const void *desc, const int64_t at[4]);
 struct expected oracle_reduce(const struct scene *scene, const void *desc, const int64_t at[4]);
 struct expected oracle_extreme(const struct scene *scene, const void *desc, const int64_t at[4]);
+struct expected oracle_scatter(const struct scene *scene, const void *desc, const int64_t at[4]);
 
 real unit_roundoff(int32_t dtype);   /* half the distance from 1 to the next number */
 real smallest_normal(int32_t dtype); /* what is smaller may count as zero */
@@ -202,6 +203,7 @@ void suite_binary(const struct setting *setting);
 void suite_unary(const struct setting *setting);
 void suite_response(const struct setting *setting);
 void suite_reduce(const struct setting *setting);
+void suite_scatter(const struct setting *setting);
 void suite_graph_status(const struct setting *setting);
 void suite_fuzz(const struct setting *setting);
 

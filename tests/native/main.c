@@ -42,6 +42,7 @@ static const struct {
     {suite_unary, 1},
     {suite_response, 1},
     {suite_reduce, 1},
+    {suite_scatter, 1},
     {suite_graph_status, 0},
     {suite_fuzz, 1},
     {suite_status, 0},

@@ -197,3 +197,16 @@ struct expected oracle_extreme(const struct scene *scene, const void *desc, cons
     }
     return (struct expected){(real)best, 0};
 }
+
+struct expected oracle_scatter(const struct scene *scene, const void *desc, const int64_t at[4]) {
+    const fc_scatter_desc *d = desc;
+    const int64_t *size = d->y.size, *of = d->x.size;
+    int64_t own = ((at[0] * size[1] + at[1]) * size[2] + at[2]) * size[3] + at[3];
+    real value = 0;
+    for (int64_t i = 0; i < tensor_count(&d->x); i++) {
+        int64_t n = i / of[3] / of[2] / of[1], c = i / of[3] / of[2] % of[1], p = i / of[3] % of[2];
+        if (tensor_get(scene, &d->places, n, c, p, i % of[3]) == (real)own)
+            value = tensor_get(scene, &d->x, n, c, p, i % of[3]);
+    }
+    return (struct expected){value, 0};
+}

@@ -11,7 +11,7 @@
 #define LARGEST_WORK 3e5
 
 static struct {
-    int rounds, run, statuses[FC_ERROR_WORKSPACE + 1];
+    int rounds, run, statuses[FC_ERROR_INDEX + 1];
 } seen;
 
 /* Overwrites up to four words, and names the case by what it did. */
@@ -78,7 +78,7 @@ static void attempt(struct scene *scene, add_fn add, const struct output *output
     fc_program_threads(program, 8);
     fc_program_destroy(program);
     seen.rounds++;
-    if ((unsigned)status > FC_ERROR_WORKSPACE) {
+    if ((unsigned)status > FC_ERROR_INDEX) {
         case_fail("status %d", (int)status);
         return;
     }

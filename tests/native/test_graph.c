@@ -17,6 +17,7 @@ ADD(response)
 ADD(unary)
 ADD(reduce)
 ADD(extreme)
+ADD(scatter)
 
 /* One random case: its sizes, its scene, and how it is named. */
 struct trial {
@@ -197,6 +198,55 @@ void suite_reduce(const struct setting *setting) {
     suite_end();
 }
 
+void suite_scatter(const struct setting *setting) {
+    struct random random = {61};
+    suite_begin("scatter", setting);
+    for (int i = 0; i < (setting->small ? 40 : 200); i++) {
+        struct trial t = {.random = &random};
+        fc_dtype dtype = i % 2 ? setting->dtype : (fc_dtype)random_range(&random, 0, FC_UINT64);
+        begin(&t, "scatter", dtype, i % 20 == 19 ? 2000 : 40);
+        fc_scatter_desc d = {.x = tensor_in(&t, dtype), .places = tensor_in(&t, FC_INT64)};
+        int64_t size[4], at[4];
+        for (int a = 0; a < 4; a++) size[a] = random_range(&random, 1, i % 20 == 19 ? 12 : 6);
+        d.y = tensor_make(&t.scene, LAYOUT_NCHW, dtype, size[0], size[1], size[2], size[3]);
+        for (at[0] = 0; at[0] < d.x.size[0]; at[0]++)
+            for (at[1] = 0; at[1] < d.x.size[1]; at[1]++)
+                for (at[2] = 0; at[2] < d.x.size[2]; at[2]++)
+                    for (at[3] = 0; at[3] < d.x.size[3]; at[3]++)
+                        tensor_set(&t.scene, &d.places, at,
+                                   (real)random_range(&random, 0, tensor_count(&d.y) - 1));
+        finish(&t, add_scatter, &d, &d.y, oracle_scatter);
+    }
+    suite_end();
+}
+
+/* An index outside y: the run says so, writes nothing outside, and the rest is there. */
+static void index_outside(int64_t wrong, int threads) {
+    case_begin("index %lld, %d threads", (long long)wrong, threads);
+    struct scene scene;
+    scene_open(&scene, 7);
+    fc_scatter_desc d = {.x = tensor_make(&scene, LAYOUT_NCHW, FC_FLOAT32, 1, 1, 1, 3),
+                         .places = tensor_make(&scene, LAYOUT_NCHW, FC_INT64, 1, 1, 1, 3),
+                         .y = tensor_make(&scene, LAYOUT_NCHW, FC_FLOAT32, 1, 1, 2, 4)};
+    const int64_t places[3] = {7, wrong, 2};
+    for (int64_t i = 0; i < 3; i++) {
+        const int64_t at[4] = {0, 0, 0, i};
+        tensor_set(&scene, &d.x, at, (real)(i + 1));
+        tensor_set(&scene, &d.places, at, (real)places[i]);
+    }
+    tensor_poison(&scene, &d.y);
+    fc_program *program = program_new();
+    fc_status status = fc_program_add_scatter(program, &d);
+    if (!status) status = fc_program_run(program, scene.slots, scene.count, NULL, 0, threads, NULL);
+    if (status != FC_ERROR_INDEX) case_fail("'%s'", fc_status_message(status));
+    for (int64_t i = 0; i < 8; i++)
+        if (tensor_get(&scene, &d.y, 0, 0, i / 4, i % 4) != (i == 7 ? 1 : i == 2 ? 3 : 0))
+            case_fail("element %lld", (long long)i);
+    fc_program_destroy(program);
+    scene_close(&scene);
+    case_end();
+}
+
 /* What each step must refuse. */
 static void refuse(const char *name, add_fn add, const void *desc, fc_status wanted) {
     case_begin("%s", name);
@@ -257,6 +307,20 @@ void suite_graph_status(const struct setting *setting) {
     refuse("places as floats", add_extreme, &extreme, FC_ERROR_UNSUPPORTED);
     extreme = (fc_extreme_desc){f, integers, 0, 0};
     refuse("places of all", add_extreme, &extreme, FC_ERROR_SHAPE);
+    fc_scatter_desc scatter = {f, f, f};
+    refuse("scatter to floats", add_scatter, &scatter, FC_ERROR_UNSUPPORTED);
+    scatter = (fc_scatter_desc){f, integers, bytes};
+    refuse("scatter into another dtype", add_scatter, &scatter, FC_ERROR_UNSUPPORTED);
+    scatter = (fc_scatter_desc){wide, integers, f};
+    refuse("scatter of another size", add_scatter, &scatter, FC_ERROR_SHAPE);
+    scatter = (fc_scatter_desc){f, integers, f};
+    scatter.y.stride[3] = 2;
+    refuse("scatter into a view", add_scatter, &scatter, FC_ERROR_ARGUMENT);
+    for (int threads = 1; threads < 4; threads++) {
+        index_outside(8, threads);
+        index_outside(-1, threads);
+        index_outside(INT64_MIN, threads);
+    }
     case_begin("reserve");
     int64_t first = -1, second = -1;
     fc_program *program = program_new();

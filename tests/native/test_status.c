@@ -295,7 +295,7 @@ static void memory(void) {
 
 static void messages(void) {
     case_begin("messages");
-    for (int a = FC_OK; a <= FC_ERROR_WORKSPACE; a++)
+    for (int a = FC_OK; a <= FC_ERROR_INDEX; a++)
         for (int b = FC_OK; b < a; b++)
             if (!strcmp(fc_status_message((fc_status)a), fc_status_message((fc_status)b)))
                 case_fail("%d and %d say the same", a, b);

@@ -53,6 +53,7 @@ NEEDS: dict[str, tuple[int, ...]] = {
     "reduce": (1,),
     "resize": (1, 2, 3),
     "fold": (1, 2),
+    "max_unpool": (2,),
     "constant_of_shape": (0,),
     "range": (0, 1, 2),
 }

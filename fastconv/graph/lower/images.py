@@ -12,13 +12,16 @@ from ... import _native
 from ..._views import check_range
 from ...errors import ShapeError, UnsupportedOperatorError
 from ..builder import At, Builder, Image, shape_text
-from ..tensors import Known, Tensor, Value
-from .compute import binary, check_floating
+from ..tensors import Known, Tensor, Value, contiguous
+from .compute import BINARY, binary, check_floating
 from .convolving import add_conv, element_strides
 from .moving import integers, with_shape
 from .volumes import conv3d
 
 Pads = tuple[tuple[int, int], ...]
+
+#: Taps of a window over three axes and more whose columns are added up one by one.
+MOST_TAPS = 4096
 
 
 def window_pads(
@@ -247,14 +250,16 @@ def fold(
     x = b.tensor(x)
     size, kernel = integers(image_shape), integers(block_shape)
     axes = len(size)
-    if axes not in (1, 2) or len(kernel) != axes or len(x.shape) != 3:
-        raise UnsupportedOperatorError(f"Col2Im over {axes} axes (1 or 2 are supported)")
+    if not axes or len(kernel) != axes or len(x.shape) != 3:
+        raise ShapeError(f"columns {shape_text(x.shape)} for windows {kernel} of images {size}")
     steps, spread = tuple(strides or (1,) * axes), tuple(dilations or (1,) * axes)
     around = window_pads(size, kernel, steps, spread, pads or (0,) * (2 * axes))
     outputs = window_outputs(size, kernel, steps, spread, around)
     n, depth, places = x.shape
     if depth % prod(kernel) or places != prod(outputs):
         raise ShapeError(f"columns {shape_text(x.shape)} for windows {kernel} of images {size}")
+    if axes > 2:
+        return _fold_by_taps(b, x, size, kernel, (steps, spread, around, outputs))
     y = b.new((n, depth // prod(kernel), *size), x.dtype)
     target = image(y)
     geometry: dict[str, Any] = {
@@ -271,6 +276,37 @@ def fold(
 
     b.step([x], [y], add)
     return y
+
+
+def _fold_by_taps(
+    b: Builder, x: Tensor, size: Sequence[int], kernel: Sequence[int], geometry: Any
+) -> Tensor:
+    """Add the columns of each tap to a padded image, over any number of axes."""
+    steps, spread, around, outputs = geometry
+    n, depth, places = x.shape
+    if prod(kernel) > MOST_TAPS:
+        raise UnsupportedOperatorError(f"Col2Im of windows {shape_text(kernel)}")
+    channels, x = depth // prod(kernel), b.compact(x)
+    room = (n, channels, *(s + sum(pads) for s, pads in zip(size, around, strict=True)))
+    check_range(input=room)
+    padded = b.own(room, x.dtype, contiguous(room))
+    along = padded.strides[2:]
+    b.fill(padded, 0)
+
+    def add(program: _native.Program, t: list[Any]) -> None:
+        program.add_binary(t[1], t[2], t[0], operation=BINARY["add"])
+
+    for number, tap in enumerate(np.ndindex(*kernel)):
+        reached = padded.view(
+            (n, channels, *outputs),
+            (*padded.strides[:2], *(s * step for s, step in zip(along, steps, strict=True))),
+            sum(t * d * s for t, d, s in zip(tap, spread, along, strict=True)),
+        )
+        of_channel = (x.strides[0], prod(kernel) * places, *contiguous(outputs))
+        column = x.view(reached.shape, of_channel, number * places)
+        b.each([reached, column], reached, add, in_place=False)
+    first = sum(pads[0] * s for pads, s in zip(around, along, strict=True))
+    return padded.view((n, channels, *size), padded.strides, first)
 
 
 LOWER: dict[str, Callable[..., Any]] = {

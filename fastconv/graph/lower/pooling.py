@@ -15,7 +15,7 @@ from ..builder import At, Builder, Image, shape_text
 from ..tensors import Known, Tensor, Value, channels_last, contiguous
 from .compute import binary, check_floating, reduce, unary
 from .images import image, two_axes, window_outputs, window_pads
-from .moving import cast
+from .moving import cast, integers
 
 
 def pool(
@@ -185,8 +185,57 @@ def lp_pool(
     return sums if p == 1 else binary(b, sums, number(1 / p), function="pow")
 
 
+def max_unpool(
+    b: Builder,
+    x: Value,
+    places: Value,
+    output_shape: Value | None = None,
+    *,
+    kernel: Sequence[int],
+    strides: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+) -> Value:
+    """Put maxima where a pool found them; an output that is larger has zeros at its ends."""
+    x, places = b.compact(b.tensor(x)), b.compact(b.tensor(places))
+    axes = len(x.shape) - 2
+    if axes < 1 or len(kernel) != axes or places.shape != x.shape:
+        raise ShapeError(
+            f"a window of {len(kernel)} axes and indices {shape_text(places.shape)} for input "
+            f"{shape_text(x.shape)}"
+        )
+    steps, around = strides or (1,) * axes, pads or (0,) * (2 * axes)
+    size = [
+        (n - 1) * step - before - after + k
+        for n, step, before, after, k in zip(
+            x.shape[2:], steps, around[:axes], around[axes:], kernel, strict=True
+        )
+    ]
+    if min(size) < 1:
+        raise ShapeError(f"an output of shape {shape_text((*x.shape[:2], *size))}")
+    check_range(output=tuple(size))
+    y = b.own((*x.shape[:2], *size), x.dtype, contiguous((*x.shape[:2], *size)))
+
+    def add(program: _native.Program, at: At) -> None:
+        flat = (at(t, (t.size, 1, 1, 1), (1, 0, 0, 0), 0) for t in (x, places, y))
+        program.add_scatter(*flat)
+
+    if y.size:
+        b.step([x, places], [y], add)
+    wanted = y.shape if output_shape is None else integers(output_shape)
+    if len(wanted) != axes + 2 or any(w < n for w, n in zip(wanted, y.shape, strict=True)):
+        raise ShapeError(f"output_shape: expected {shape_text(y.shape)} or more, got {wanted}")
+    if wanted == y.shape:
+        return y
+    check_range(output=wanted)
+    whole = b.own(wanted, x.dtype, contiguous(wanted))
+    b.fill(whole, 0)
+    b.copy(y, whole.view(y.shape, whole.strides))
+    return whole
+
+
 LOWER: dict[str, Callable[..., Any]] = {
     "pool": pool,
     "global_pool": global_pool,
     "lp_pool": lp_pool,
+    "max_unpool": max_unpool,
 }

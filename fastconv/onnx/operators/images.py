@@ -76,6 +76,27 @@ def max_pool(
     )
 
 
+@operator("MaxUnpool")
+def max_unpool(
+    g: Importer,
+    x: str,
+    indices: str,
+    output_shape: str = "",
+    *,
+    kernel_shape: Sequence[int],
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> str:
+    """MaxUnpool, since opset 9."""
+    return g.add(
+        "max_unpool",
+        [x, indices, output_shape],
+        kernel=kernel_shape,
+        strides=strides,
+        pads=pads,
+    )
+
+
 @operator("ConvTranspose")
 def conv_transpose(
     g: Importer,
@@ -144,8 +165,6 @@ def col2im(
     strides: Sequence[int] | None = None,
 ) -> str:
     """Col2Im, since opset 18."""
-    if g.count(block_shape) not in (None, 1, 2):
-        raise Unsupported(f"{g.count(block_shape)} axes (1 or 2 are supported)")
     return g.add(
         "fold", [x, image_shape, block_shape], strides=strides, dilations=dilations, pads=pads
     )
