@@ -83,7 +83,7 @@ class Step:
 
 
 class Image(NamedTuple):
-    """A tensor as four axes: (N, C, H, W); one of (N, C, W) has one row."""
+    """A tensor as four axes: (N, C, H, W); one of (N, C, W) has one row, of (N, C) one pixel."""
 
     tensor: Tensor
     size: tuple[int, int, int, int]
@@ -92,11 +92,28 @@ class Image(NamedTuple):
     def stride(self) -> tuple[int, int, int, int]:
         """Strides now: they are final when steps are added."""
         s = self.tensor.strides
-        return (s[0], s[1], 0, s[2]) if len(s) == 3 else (s[0], s[1], s[2], s[3])
+        height, width = [0, 0, *s[2:]][-2:]
+        return s[0], s[1], height, width
 
     def at(self, at: At) -> Any:
         """The native tuple."""
         return at(self.tensor, at.part(self.size), self.stride, 0)
+
+
+def image(t: Tensor) -> Image:
+    """See an (N, C), (N, C, W) or (N, C, H, W) tensor as an image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.builder import Builder, image
+    >>> from fastconv.graph.constants import Constants
+    >>> image(Builder(Constants()).new((2, 3, 9), np.float32)).size
+    (2, 3, 1, 9)
+    """
+    n, c, *space = t.shape
+    height, width = [1, 1, *space][-2:]
+    return Image(t, (n, c, height, width))
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 from ... import _native
 from ..._conv_plans import ACTIVATIONS
 from ...errors import UnsupportedOperatorError
-from ..builder import At, Builder
+from ..builder import At, Builder, image
 from ..evaluate import expanded, normalized_axes, reduced_axes, sizes
 from ..tensors import Known, Tensor, Value, contiguous
 from .moving import cast, transpose
@@ -161,6 +161,8 @@ def affine(
     alpha: float = 0.0,
 ) -> Value:
     """Scale and shift every channel (axis 1), then an activation."""
+    if len(x.shape) in (2, 3, 4) and scale.shape == shift.shape == x.shape[1:2]:
+        return _affine_image(b, x, scale, shift, ACTIVATIONS[activation], alpha)
     inner = (1,) * (len(x.shape) - 2)
 
     def along_channels(value: Value) -> Value:
@@ -172,6 +174,31 @@ def affine(
     return binary(
         b, scaled, along_channels(shift), function="add", activation=activation, alpha=alpha
     )
+
+
+def _affine_image(
+    b: Builder, x: Value, scale: Value, shift: Value, code: int, alpha: float
+) -> Value:
+    check_floating(x, scale, shift)
+    x, weight, bias = b.tensor(x), b.tensor(scale), b.tensor(shift)
+    y = b.new(x.shape, x.dtype, like=x)
+    source, target = image(x), image(y)
+
+    def add(program: _native.Program, at: At) -> None:
+        factors = (at(t, (t.size, 1, 1, 1), (t.strides[0], 0, 0, 0), 0) for t in (weight, bias))
+        program.add_batch_norm(
+            source.at(at),
+            target.at(at),
+            None,
+            None,
+            *factors,
+            epsilon=0.0,
+            activation=code,
+            alpha=alpha,
+        )
+
+    b.step([x, weight, bias], [y], add, (y, x), by_image=True)
+    return y
 
 
 def unary(b: Builder, x: Value, *, function: str) -> Value:

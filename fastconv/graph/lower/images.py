@@ -11,7 +11,7 @@ import numpy as np
 from ... import _native
 from ..._views import check_range
 from ...errors import ShapeError, UnsupportedOperatorError
-from ..builder import At, Builder, Image, shape_text
+from ..builder import At, Builder, Image, image, shape_text
 from ..tensors import Known, Tensor, Value, contiguous
 from .compute import BINARY, binary, check_floating
 from .convolving import add_conv, element_strides
@@ -92,22 +92,6 @@ def two_axes(values: Sequence[int], filler: int) -> tuple[int, int]:
     (1, 3)
     """
     return (filler, int(values[0])) if len(values) == 1 else (int(values[0]), int(values[1]))
-
-
-def image(t: Tensor) -> Image:
-    """See an (N, C, W) or (N, C, H, W) tensor as an image.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastconv.graph.builder import Builder
-    >>> from fastconv.graph.constants import Constants
-    >>> from fastconv.graph.lower.images import image
-    >>> image(Builder(Constants()).new((2, 3, 9), np.float32)).size
-    (2, 3, 1, 9)
-    """
-    n, c, *space = t.shape
-    return Image(t, (n, c, *two_axes(space, 1)))
 
 
 def conv(

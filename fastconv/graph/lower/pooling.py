@@ -11,10 +11,10 @@ import numpy as np
 from ... import _native
 from ..._views import check_range
 from ...errors import ShapeError, UnsupportedOperatorError
-from ..builder import At, Builder, Image, shape_text
+from ..builder import At, Builder, Image, image, shape_text
 from ..tensors import Known, Tensor, Value, channels_last, contiguous
 from .compute import binary, check_floating, reduce, unary
-from .images import image, two_axes, window_outputs, window_pads
+from .images import two_axes, window_outputs, window_pads
 from .moving import cast, integers
 
 
