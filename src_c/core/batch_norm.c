@@ -1,6 +1,4 @@
 /* batch_norm.c: batch normalization with given statistics. */
-#include <math.h>
-
 #include "core/lines.h"
 
 #define FC_CHUNK_ELEMENTS 4096
@@ -72,6 +70,7 @@ static void batch_norm_run(const void *plan_, const struct fc_run *run, int64_t 
     const fc_batch_norm_desc *d = &plan->desc;
     const struct image_lines *l = &plan->lines;
     const struct fc_kernel_set *set = plan->kernels->set[d->x.dtype];
+    double lo = fc_lower_bound(d->activation), hi = fc_upper_bound(d->activation);
     int64_t chunks = fc_ceil_div(l->length, l->chunk), begin, end;
     fc_share(d->x.size[0] * l->count * chunks, i, n, &begin, &end);
     if (begin < end) make_factors(plan, run);
@@ -87,8 +86,8 @@ static void batch_norm_run(const void *plan_, const struct fc_run *run, int64_t 
             x = scratch;
         }
         const char *scale = run->scratch + channel * plan->bytes;
-        set->scale(x, scale, scale + plan->scratch_shift, l->channels, to, count);
-        if (d->activation) set->activate(d->activation, d->alpha, to, to, count);
+        set->scale(x, scale, scale + plan->scratch_shift, l->channels, to, count, lo, hi);
+        if (d->activation > FC_RELU6) set->activate(d->activation, d->alpha, to, to, count);
         if (to != y) fc_copy_line(plan->kernels, plan->bytes, to, 1, y, l->y_step, count);
     }
 }

@@ -108,14 +108,6 @@ static inline int64_t fc_strip_bytes(const fc_conv2d_desc *d, int64_t q, int64_t
     return fc_product(fc_product(fc_extent(d, 0, 1), fc_extent(d, 1, q)), pixel_bytes);
 }
 
-/* Bounds that make relu, relu6 and identity of a sum; other activations follow in a pass of theirs. */
-static inline double fc_lower_bound(const fc_conv2d_desc *d) {
-    return d->activation == FC_RELU || d->activation == FC_RELU6 ? 0 : -INFINITY;
-}
-static inline double fc_upper_bound(const fc_conv2d_desc *d) {
-    return d->activation == FC_RELU6 ? 6 : INFINITY;
-}
-
 /* Rough time of so many multiply-adds, and of what moves. */
 static inline double fc_conv_nanoseconds(const fc_conv2d_desc *d, double products) {
     return products / 48 + (double)(fc_count(&d->x) + fc_count(&d->y)) / 6;

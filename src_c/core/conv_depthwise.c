@@ -330,8 +330,8 @@ fc_status fc_add_depthwise_step(struct fc_program *program, const fc_conv2d_desc
         .planar = takes_planes(desc, (double)kernels->lanes),
         .unrolled = unrolled,
         .columns = unrolled ? desc->x.size[3] : fc_extent(desc, 1, desc->y.size[3]),
-        .lo = fc_lower_bound(desc),
-        .hi = fc_upper_bound(desc),
+        .lo = fc_lower_bound(desc->activation),
+        .hi = fc_upper_bound(desc->activation),
     };
     if (!plan->planar) {
         plan->gathers = !unrolled || !side_by_side(&desc->x) || plan->multiplier != 1;

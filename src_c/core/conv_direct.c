@@ -255,8 +255,8 @@ fc_status fc_add_direct_step(struct fc_program *program, const fc_conv2d_desc *d
         .blocks = {.images = desc->x.size[0],
                    .groups = desc->groups,
                    .pass = fc_blocks_pass(packing)},
-        .lo = fc_lower_bound(desc),
-        .hi = fc_upper_bound(desc),
+        .lo = fc_lower_bound(desc->activation),
+        .hi = fc_upper_bound(desc->activation),
     };
     plan_blocks(plan);
     plan_input(plan);

@@ -126,8 +126,8 @@ static struct planar_plan plan_sizes(struct fc_program *program, const fc_conv2d
         .blocks = {.images = desc->x.size[0], .groups = desc->groups},
         .in_place = !packing->rows && reads_in_place(desc),
         .tile = packing->rows ? FC_TILE : 1,
-        .lo = fc_lower_bound(desc),
-        .hi = fc_upper_bound(desc),
+        .lo = fc_lower_bound(desc->activation),
+        .hi = fc_upper_bound(desc->activation),
         .taps = packing->rows ? packing->depth / FC_PATCH : packing->depth,
     };
     plan.phases[0].value = phase_values;

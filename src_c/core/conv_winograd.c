@@ -347,8 +347,8 @@ fc_status fc_add_winograd_step(struct fc_program *program, const fc_conv2d_desc 
                    .groups = desc->groups,
                    .pass = fc_blocks_pass(packing)},
         .products = packing->winograd->patch[0] * packing->winograd->patch[1],
-        .lo = fc_lower_bound(desc),
-        .hi = fc_upper_bound(desc),
+        .lo = fc_lower_bound(desc->activation),
+        .hi = fc_upper_bound(desc->activation),
     };
     plan_blocks(plan);
     double products = (double)fc_count(&desc->y) * (double)packing->channels *

@@ -23,7 +23,6 @@ static void run_dots(const struct linear_plan *plan, const struct fc_run *run, i
     const fc_linear_desc *d = &plan->desc;
     int64_t count = fc_min(d->x.size[1] - from, FC_DOTS_COUNT);
     int end = from + count == d->x.size[1];
-    int bounded = d->activation == FC_RELU || d->activation == FC_RELU6;
     char *y = fc_at(run, &d->y) + fc_offset(&d->y, i, first, 0, 0);
     struct fc_dots_args args = {
         .x = fc_at(run, &d->x) + fc_offset(&d->x, i, from, 0, 0),
@@ -37,8 +36,8 @@ static void run_dots(const struct linear_plan *plan, const struct fc_run *run, i
         .lds = from == 0 ? 0 : d->y.stride[0],
         .y = y,
         .ldy = d->y.stride[0],
-        .lo = end && bounded ? 0 : -INFINITY,
-        .hi = end && d->activation == FC_RELU6 ? 6 : INFINITY,
+        .lo = end ? fc_lower_bound(d->activation) : -INFINITY,
+        .hi = end ? fc_upper_bound(d->activation) : INFINITY,
     };
     plan->kernels->dots(&args);
     for (int64_t r = 0; end && d->activation > FC_RELU6 && r < rows; r++) {

@@ -2,6 +2,7 @@
 #ifndef FC_PROGRAM_H
 #define FC_PROGRAM_H
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,14 @@ static inline int64_t fc_product(int64_t a, int64_t b) {
     if (a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product) || product > FC_MAX_BYTES)
         return -1;
     return product;
+}
+
+/* Bounds that make relu, relu6 and identity of a sum; other activations follow in a pass of theirs. */
+static inline double fc_lower_bound(int32_t activation) {
+    return activation == FC_RELU || activation == FC_RELU6 ? 0 : -INFINITY;
+}
+static inline double fc_upper_bound(int32_t activation) {
+    return activation == FC_RELU6 ? 6 : INFINITY;
 }
 
 static inline char *fc_at(const struct fc_run *run, const fc_tensor *t) {

@@ -1,18 +1,20 @@
 /* image.tmpl.h: normalization and resizing; the contracts are above fc_scale_fn and those after it. */
 
 static void FC_NAME(scale)(const void *x_, const void *scale_, const void *shift_, ptrdiff_t step,
-                           void *y_, ptrdiff_t count) {
+                           void *y_, ptrdiff_t count, double low, double high) {
     const T *x = (const T *)x_, *scale = (const T *)scale_, *shift = (const T *)shift_;
     T *y = (T *)y_;
     count_call();
     V a = V_(set1)(scale[0]), b = V_(set1)(shift[0]);
+    const V lo = V_(set1)((T)low), hi = V_(set1)((T)high);
     for (ptrdiff_t i = 0; i < count; i += VL) {
         ptrdiff_t n = count - i;
         if (step) {
             a = V_(load_some)(scale + i, n);
             b = V_(load_some)(shift + i, n);
         }
-        V_(store_some)(y + i, V_(fma)(V_(load_some)(x + i, n), a, b), n);
+        V out = V_(fma)(V_(load_some)(x + i, n), a, b);
+        V_(store_some)(y + i, V_(min)(hi, V_(max)(lo, out)), n);
     }
 }
 

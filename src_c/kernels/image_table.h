@@ -28,13 +28,13 @@ typedef void (*fc_activate_by_two_fn)(int kind, double alpha, double beta, const
 typedef void (*fc_softmax_fn)(const void *x, void *y, ptrdiff_t count);
 
 /* scale: batch normalization.
- * formula:   y[i] = x[i] * scale[i * step] + shift[i * step], i < count
+ * formula:   y[i] = min(high, max(low, x[i] * scale[i * step] + shift[i * step])), i < count
  * layout:    x and y contiguous, x == y allowed; step is 1 (a pair each) or 0 (one for all)
  * alignment: none needed
  * overrun:   none
- * edges:     the last vector is masked. */
+ * edges:     the last vector is masked; NaN passes through low and high. */
 typedef void (*fc_scale_fn)(const void *x, const void *scale, const void *shift, ptrdiff_t step,
-                            void *y, ptrdiff_t count);
+                            void *y, ptrdiff_t count, double low, double high);
 
 /* blend: weighted sums of lines.
  * formula:   y[i] = sum over t < taps of w[t] * x[tap[t] + i], i < count
