@@ -30,8 +30,8 @@ FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, cons
 #pragma GCC unroll 8
         for (int i = 0; i < pixels; i++) acc[i][v] = FC_NAME(row_vector)(bias, v, whole);
 
-    const T *addend = (const T *)a->addend + first * a->ld_addend;
-    if (a->addend) /* it comes while the tile is summed */
+    const T *addend = a->addend ? (const T *)a->addend + first * a->ld_addend : NULL;
+    if (addend) /* it comes while the tile is summed */
 #pragma GCC unroll 8
         for (int i = 0; i < pixels; i++)
 #pragma GCC unroll 4
@@ -64,7 +64,7 @@ FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, cons
     T *y = (T *)a->y + first * a->ldy;
     V lo = V_(set1)((T)a->lo), hi = V_(set1)((T)a->hi);
     ptrdiff_t tail = a->filters - (vectors - 1) * VL;
-    if (a->addend)
+    if (addend)
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
 #pragma GCC unroll 8
