@@ -126,7 +126,7 @@ cdef class Steps:
         check(fc_program_add_extreme(self.program, &d))
 
     def add_scatter(self, x, places, y):
-        """Append elements put where indices say, zeros elsewhere (fc_scatter_desc in fastconv.h)."""
+        """Append elements put where indices say, else zeros (fc_scatter_desc in fastconv.h)."""
         cdef fc_scatter_desc d
         self.tensor(x, &d.x)
         self.tensor(places, &d.places)
