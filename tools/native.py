@@ -3,7 +3,7 @@
 The sources and flags are those of setup.py; tests/native/main.c says which arguments the harness
 takes.
 
-Usage: python tools/native.py plain | sanitize | emulate
+Usage: python tools/native.py plain | sanitize | emulate ...
 """
 
 from __future__ import annotations
@@ -87,18 +87,34 @@ def compile_harness(build: Build, folder: Path) -> Path:
     return program
 
 
-def main(mode: str) -> None:
-    """Run every command of a mode's builds; the first that fails raises."""
-    for build in BUILDS[mode]:
-        with tempfile.TemporaryDirectory() as folder:
-            program = compile_harness(build, Path(folder))
+def main(modes: list[str]) -> None:
+    """Run every command of the modes' builds, side by side; the first that fails raises."""
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = []
+        for number, (mode, build) in enumerate((m, b) for m in modes for b in BUILDS[m]):
+            target = Path(folder, str(number))
+            target.mkdir()
+            program = compile_harness(build, target)
             for command in build.commands:
-                print(f"{mode}, {build.machine}: {command}", flush=True)
-                words = command.format(program).split()
-                subprocess.run(words, check=True, env={**os.environ, **ENVIRONMENT})
+                runs.append((f"{mode}, {build.machine}: {command}", command.format(program)))
+        results = pool.map(lambda run: run_harness(run[1]), runs)
+        for (title, _), result in zip(runs, results, strict=True):
+            print(title, result.stdout, sep="\n", flush=True)
+            result.check_returncode()
+
+
+def run_harness(command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, its errors among its output."""
+    return subprocess.run(
+        command.split(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **ENVIRONMENT},
+    )
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in BUILDS:
+    if len(sys.argv) < 2 or not set(sys.argv[1:]) <= set(BUILDS):
         sys.exit(__doc__)
-    main(sys.argv[1])
+    main(sys.argv[1:])
