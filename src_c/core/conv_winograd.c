@@ -156,6 +156,7 @@ static void multiply(const struct winograd_plan *plan, const struct fc_run *run,
         .u = fc_at(run, &plan->desc.weight) + panel->weight * plan->bytes,
         .tap = tap,
         .vectors = panel->vectors,
+        .filters = panel->filters,
         .m = run->scratch + plan->scratch_m,
         .m_xi = plan->m_xi,
     };

@@ -151,8 +151,8 @@ typedef void (*fc_winograd_output_fn)(const struct fc_winograd_output_args *args
 
 /* winograd_product: what lies between the transforms, for one panel of filters.
  * formula:   m[xi*m_xi + i*vectors*VL + k] = sum_c v[xi*v_xi + i*v_pixel + c] * u[tap[xi] + c*vectors*VL + k],
- *            xi < products, i < pixels, c < channels, k < vectors*VL
- * layout:    u packed and zero-padded; tap [products + 1]
+ *            xi < products, i < pixels, c < channels, k < filters; m is anything up to vectors*VL
+ * layout:    u packed and zero-padded; tap [products + 1]; (vectors - 1)*VL < filters <= vectors*VL
  * alignment: none needed; u is best at 64 bytes
  * overrun:   none; prefetches from u + tap[xi + 1] on during product xi, for any xi
  * edges:     pixels >= 0 split evenly over tiles; sums run over c, whatever the tile. */
@@ -161,7 +161,7 @@ struct fc_winograd_product_args {
     ptrdiff_t v_pixel, v_xi, pixels, channels, products;
     const void *u;
     const ptrdiff_t *tap;
-    ptrdiff_t vectors;
+    ptrdiff_t vectors, filters;
     void *m;
     ptrdiff_t m_xi;
 };

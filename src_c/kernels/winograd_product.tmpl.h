@@ -8,7 +8,8 @@
 
 FC_INLINE void FC_NAME(winograd_product_tile)(const struct fc_winograd_product_args *a, const T *v,
                                               const T *w, const char *next, ptrdiff_t step, T *m,
-                                              const int pixels, const int vectors) {
+                                              const int pixels, const int vectors,
+                                              const int whole) {
     V acc[FC_MAX_TILE_PIXELS][FC_MAX_TILE_VECTORS];
     ptrdiff_t at[FC_MAX_TILE_PIXELS];
 #pragma GCC unroll 8
@@ -22,12 +23,14 @@ FC_INLINE void FC_NAME(winograd_product_tile)(const struct fc_winograd_product_a
         __builtin_prefetch(next, 0, 2);
         __asm__("" : "+r"(v)); /* one pointer and an index a pixel */
 #pragma GCC unroll 4
-        for (int k = 0; k < vectors; k++) row[k] = V_(load)(w + k * VL);
+        for (int k = 0; k < vectors; k++) row[k] = FC_NAME(row_vector)(w, k, whole);
 #pragma GCC unroll 8
         for (int i = 0; i < pixels; i++) {
             V vi = V_(set1)(v[at[i]]);
 #pragma GCC unroll 4
-            for (int k = 0; k < vectors; k++) acc[i][k] = V_(fma)(vi, row[k], acc[i][k]);
+            for (int k = 0; k < vectors; k++)
+                acc[i][k] =
+                    k < whole ? V_(fma)(vi, row[k], acc[i][k]) : V_(fma_low)(vi, row[k], acc[i][k]);
         }
     }
 #pragma GCC unroll 8
@@ -38,7 +41,8 @@ FC_INLINE void FC_NAME(winograd_product_tile)(const struct fc_winograd_product_a
 
 /* One product; pixels split evenly over the tiles. */
 FC_INLINE void FC_NAME(winograd_product_panel)(const struct fc_winograd_product_args *a, const T *v,
-                                               const T *w, const T *next, T *m, const int vectors) {
+                                               const T *w, const T *next, T *m, const int vectors,
+                                               const int whole) {
     const ptrdiff_t widest = FC_TILE_PIXELS(vectors), width = vectors * VL;
     ptrdiff_t tiles = (a->pixels + widest - 1) / widest, first = 0;
     /* a line of weights a step: as many tiles as there are lines in a row */
@@ -52,7 +56,7 @@ FC_INLINE void FC_NAME(winograd_product_panel)(const struct fc_winograd_product_
 #define FC_TILE_CASE(n) \
     case n: \
         if (FC_TILE_PIXELS(vectors) >= n) \
-            FC_NAME(winograd_product_tile)(a, x, w, line, step, y, n, vectors); \
+            FC_NAME(winograd_product_tile)(a, x, w, line, step, y, n, vectors, whole); \
         break;
         switch (pixels) {
             FC_TILE_CASE(1)
@@ -72,21 +76,31 @@ FC_INLINE void FC_NAME(winograd_product_panel)(const struct fc_winograd_product_
 }
 
 FC_INLINE void FC_NAME(winograd_products)(const struct fc_winograd_product_args *a,
-                                          const int vectors) {
+                                          const int vectors, const int whole) {
     const T *u = (const T *)a->u;
     for (ptrdiff_t xi = 0; xi < a->products; xi++)
         FC_NAME(winograd_product_panel)(a, (const T *)a->v + xi * a->v_xi, u + a->tap[xi],
-                                        u + a->tap[xi + 1], (T *)a->m + xi * a->m_xi, vectors);
+                                        u + a->tap[xi + 1], (T *)a->m + xi * a->m_xi, vectors,
+                                        whole);
+}
+
+/* As gemm's: the last vector by its lower half where that holds all filters. */
+FC_INLINE void FC_NAME(winograd_product_width)(const struct fc_winograd_product_args *a,
+                                               const int vectors) {
+    if (FC_NARROW < VL && a->filters <= (vectors - 1) * VL + FC_NARROW)
+        FC_NAME(winograd_products)(a, vectors, vectors - 1);
+    else
+        FC_NAME(winograd_products)(a, vectors, vectors);
 }
 
 static void FC_NAME(winograd_product)(const struct fc_winograd_product_args *a) {
     count_call();
     switch (a->vectors) {
-    case 1: FC_NAME(winograd_products)(a, 1); break;
-    case 2: FC_NAME(winograd_products)(a, 2); break;
+    case 1: FC_NAME(winograd_product_width)(a, 1); break;
+    case 2: FC_NAME(winograd_product_width)(a, 2); break;
 #if FC_TILE_VECTORS >= 3
-    case 3: FC_NAME(winograd_products)(a, 3); break;
-    case 4: FC_NAME(winograd_products)(a, 4); break;
+    case 3: FC_NAME(winograd_product_width)(a, 3); break;
+    case 4: FC_NAME(winograd_product_width)(a, 4); break;
 #endif
     }
 }
