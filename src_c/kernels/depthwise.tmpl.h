@@ -143,23 +143,40 @@ static void FC_NAME(depthwise_planar)(const struct fc_depthwise_args *a) {
     }
 }
 
-/* What an input row adds to the window; row is column `left` of the image, with zeros around. */
+/* whole: of all lanes, which is faster */
+FC_INLINE V FC_NAME(depthwise_load)(const T *p, M lanes, const int whole) {
+    return whole ? V_(load)(p) : V_(loadm)(p, lanes);
+}
+
+FC_INLINE void FC_NAME(depthwise_store)(T *p, V v, M lanes, const int whole) {
+    if (whole)
+        V_(store)(p, v);
+    else
+        V_(storem)(p, v, lanes);
+}
+
+/* What an input row adds to rows [first, last) of the window; row is column `left` of the image, with zeros
+ * around. */
 FC_INLINE void FC_NAME(depthwise_row)(const struct fc_depthwise_args *a, const T *row, M lanes,
                                       ptrdiff_t left, const T *w, V acc[][FC_DEPTHWISE_TILE],
-                                      const int phase, const int size, const int stride,
-                                      const int pixels) {
+                                      ptrdiff_t first, ptrdiff_t last, const int phase,
+                                      const int size, const int stride, const int pixels,
+                                      const int whole) {
     const int inputs = (pixels - 1) * stride + size;
     V in[FC_DEPTHWISE_INPUTS];
     if (left >= 0 && left + inputs <= a->width)
 #pragma GCC unroll 13
-        for (int j = 0; j < inputs; j++) in[j] = V_(loadm)(row + j * a->x_pixel, lanes);
+        for (int j = 0; j < inputs; j++)
+            in[j] = FC_NAME(depthwise_load)(row + j * a->x_pixel, lanes, whole);
     else
 #pragma GCC unroll 13
         for (int j = 0; j < inputs; j++)
-            in[j] = left + j >= 0 && left + j < a->width ? V_(loadm)(row + j * a->x_pixel, lanes)
-                                                         : V_(set1)(0);
+            in[j] = left + j >= 0 && left + j < a->width
+                        ? FC_NAME(depthwise_load)(row + j * a->x_pixel, lanes, whole)
+                        : V_(set1)(0);
 #pragma GCC unroll 7
-    for (int i = 0; i * stride + phase < size; i++)
+    for (int i = 0; i * stride + phase < size; i++) {
+        if (i < first || i >= last) continue;
 #pragma GCC unroll 7
         for (int s = 0; s < size; s++) {
             V weight = V_(load)(w + ((i * stride + phase) * size + s) * VL);
@@ -168,12 +185,14 @@ FC_INLINE void FC_NAME(depthwise_row)(const struct fc_depthwise_args *a, const T
             for (int v = 0; v < pixels; v++)
                 acc[i][v] = V_(fma)(in[v * stride + s], weight, acc[i][v]);
         }
+    }
 }
 
 /* `pixels` output columns of one vector of channels. */
-FC_INLINE void FC_NAME(depthwise_pixels)(const struct fc_depthwise_args *a, ptrdiff_t q,
+FC_INLINE void FC_NAME(depthwise_pixels)(const struct fc_depthwise_args *args, ptrdiff_t q,
                                          ptrdiff_t channel, const int size, const int stride,
-                                         const int pixels) {
+                                         const int pixels, const int whole) {
+    const struct fc_depthwise_args own = *args, *a = &own; /* stores cannot change it */
     const int reach = (size + stride - 1) / stride;
     const ptrdiff_t left = a->left + q * stride;
     const T *x = (const T *)a->x + left * a->x_pixel + channel;
@@ -186,19 +205,22 @@ FC_INLINE void FC_NAME(depthwise_pixels)(const struct fc_depthwise_args *a, ptrd
     FC_NAME(depthwise_start)(acc, bias, reach, pixels);
     for (ptrdiff_t p = 1 - reach; p < a->rows; p++) {
         /* acc[i] is of output row p + reach - 1 - i, which may be none */
+        const ptrdiff_t last = p + reach, first = last - a->rows;
 #pragma GCC unroll 2
         for (int phase = 0; phase < stride; phase++) {
             const ptrdiff_t h = a->top + (p + reach - 1) * stride + phase;
             if (h < 0 || h >= a->height) continue;
             const T *row = x + h * a->x_row;
-            FC_NAME(depthwise_row)(a, row, lanes, left, w, acc, phase, size, stride, pixels);
+            FC_NAME(depthwise_row)(a, row, lanes, left, w, acc, first, last, phase, size, stride,
+                                   pixels, whole);
         }
         if (p >= 0) {
 #pragma GCC unroll 4
             for (int v = 0; v < pixels; v++)
                 if (q + v < a->columns)
-                    V_(storem)(y + p * a->y_row + v * a->y_pixel,
-                               V_(min)(hi, V_(max)(lo, acc[reach - 1][v])), lanes);
+                    FC_NAME(depthwise_store)(y + p * a->y_row + v * a->y_pixel,
+                                             V_(min)(hi, V_(max)(lo, acc[reach - 1][v])), lanes,
+                                             whole);
         }
         FC_NAME(depthwise_advance)(acc, bias, reach, pixels);
     }
@@ -206,16 +228,19 @@ FC_INLINE void FC_NAME(depthwise_pixels)(const struct fc_depthwise_args *a, ptrd
 
 FC_INLINE void FC_NAME(depthwise_tiles)(const struct fc_depthwise_args *a, const int size,
                                         const int stride, const int pixels) {
-    for (ptrdiff_t q = 0; q < a->columns; q += pixels)
-        for (ptrdiff_t c = 0; c < a->channels; c += VL)
-            FC_NAME(depthwise_pixels)(a, q, c, size, stride, pixels);
+    for (ptrdiff_t q = 0; q < a->columns; q += pixels) {
+        ptrdiff_t c = 0;
+        for (; c + VL <= a->channels; c += VL)
+            FC_NAME(depthwise_pixels)(a, q, c, size, stride, pixels, 1);
+        if (c < a->channels) FC_NAME(depthwise_pixels)(a, q, c, size, stride, pixels, 0);
+    }
 }
 
 static void FC_NAME(depthwise_last)(const struct fc_depthwise_args *a) {
     count_call();
     switch (a->size * 2 + a->stride) {
-    case 3 * 2 + 1: FC_NAME(depthwise_tiles)(a, 3, 1, 4); break;
-    case 3 * 2 + 2: FC_NAME(depthwise_tiles)(a, 3, 2, 4); break;
+    case 3 * 2 + 1: FC_NAME(depthwise_tiles)(a, 3, 1, FC_DEPTHWISE_PIXELS); break;
+    case 3 * 2 + 2: FC_NAME(depthwise_tiles)(a, 3, 2, FC_DEPTHWISE_PIXELS); break;
     case 5 * 2 + 1: FC_NAME(depthwise_tiles)(a, 5, 1, FC_DEPTHWISE_PIXELS); break;
     case 5 * 2 + 2: FC_NAME(depthwise_tiles)(a, 5, 2, FC_DEPTHWISE_PIXELS); break;
     case 7 * 2 + 1: FC_NAME(depthwise_tiles)(a, 7, 1, 2); break;
