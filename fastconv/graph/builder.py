@@ -18,10 +18,11 @@ from .. import _native
 from .._fits import show
 from .._views import MOST_BYTES
 from ..errors import ModelFormatError, ShapeError, UnsupportedOperatorError, trusting
-from . import memory, slicing
+from . import memory, slicing, strips
 from .constants import Constants, Packed
 from .ir import Array
-from .slicing import of_batch
+from .steps import At, Step
+from .strips import Window
 from .tensors import (
     Known,
     Shape,
@@ -37,83 +38,6 @@ from .tensors import (
 )
 
 Key = tuple[int, tuple[int, ...], tuple[int, ...]]
-
-
-@dataclass(eq=False)
-class At:
-    """Makes tensors' tuples for the native program, for all images or [first, first + count)."""
-
-    #: Callers' slots are numbered from here.
-    slot: int
-    y: Tensor
-    first: int = 0
-    count: int | None = None
-
-    def part(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Sizes of the part of a tensor that has one for each image."""
-        return tuple(size) if self.count is None else (self.count, *size[1:])
-
-    def __call__(
-        self, tensor: Tensor, size: Sequence[int], stride: Sequence[int], offset: int
-    ) -> Any:
-        """Tuple of a view; of tensors that have a part for each image, of the first's part."""
-        storage, itemsize = tensor.storage.root, tensor.dtype.itemsize
-        slot = storage.slot if storage.slot >= 0 else self.slot - 1 - storage.slot
-        if self.count is not None and of_batch(tensor, self.y) and storage.images == (1, 1):
-            offset += self.first * tensor.strides[0]
-        start = storage.offset_bytes + (tensor.offset + offset) * itemsize
-        return slot, tensor.dtype.num, start, tuple(size), tuple(s * itemsize for s in stride)
-
-
-@dataclass(eq=False)
-class Step:
-    """A step in waiting; `alias` may share the memory of what it reads (in place)."""
-
-    reads: list[Tensor]
-    writes: list[Tensor]
-    add: Callable[[_native.Program, At], None]
-    label: str
-    alias: tuple[Tensor, Tensor] | None = None
-    detail: str = ""
-    flops: int = 0
-    #: Of a convolution: its key in the table of choices, and the algorithm that was asked for.
-    choice: tuple[str, str] | None = None
-    #: Whether it treats each image (along the first axis of what it writes) alone.
-    by_image: bool = False
-
-
-class Image(NamedTuple):
-    """A tensor as four axes: (N, C, H, W); one of (N, C, W) has one row, of (N, C) one pixel."""
-
-    tensor: Tensor
-    size: tuple[int, int, int, int]
-
-    @property
-    def stride(self) -> tuple[int, int, int, int]:
-        """Strides now: they are final when steps are added."""
-        s = self.tensor.strides
-        height, width = [0, 0, *s[2:]][-2:]
-        return s[0], s[1], height, width
-
-    def at(self, at: At) -> Any:
-        """The native tuple."""
-        return at(self.tensor, at.part(self.size), self.stride, 0)
-
-
-def image(t: Tensor) -> Image:
-    """See an (N, C), (N, C, W) or (N, C, H, W) tensor as an image.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastconv.graph.builder import Builder, image
-    >>> from fastconv.graph.constants import Constants
-    >>> image(Builder(Constants()).new((2, 3, 9), np.float32)).size
-    (2, 3, 1, 9)
-    """
-    n, c, *space = t.shape
-    height, width = [1, 1, *space][-2:]
-    return Image(t, (n, c, height, width))
 
 
 @dataclass(eq=False)
@@ -204,10 +128,20 @@ class Builder:
         flops: int = 0,
         choice: tuple[str, str] | None = None,
         by_image: bool = False,
+        window: Window | None = None,
     ) -> None:
         """Append a step; `detail` (what computes it) and `flops` are for profiles."""
         step = Step(
-            list(reads), list(writes), add, self.label, alias, detail, flops, choice, by_image
+            list(reads),
+            list(writes),
+            add,
+            self.label,
+            alias,
+            detail,
+            flops,
+            choice,
+            by_image,
+            window,
         )
         self.steps.append(step)
 
@@ -231,7 +165,9 @@ class Builder:
                 )
 
         alias = next(((y, x) for x in reads if x.shape == y.shape and x.dtype == y.dtype), None)
-        self.step(reads, [y], add_blocks, alias if in_place else None, by_image=True)
+        self.step(
+            reads, [y], add_blocks, alias if in_place else None, by_image=True, window=Window()
+        )
 
     def copy(self, x: Tensor, y: Tensor) -> None:
         """Append a copy of x (repeated where y is larger) into y."""
@@ -288,8 +224,10 @@ class Builder:
             keys.append((target.dtype.num, target.shape, strides))
         self._lifetimes()
         self._share()
+        fixed = self._constant_storages()
         groups = slicing.group(self.steps)
-        slicing.fit(self.steps, groups, self._constant_storages())
+        slicing.fit(self.steps, groups, fixed)
+        parts = strips.parts(self.steps, groups, fixed)
         with trusting("a constant"):
             blocks_used = self.constants.place(self._packed)
         slot_of_block = {id(block): 1 + i for i, block in enumerate(blocks_used)}
@@ -307,23 +245,24 @@ class Builder:
             program.output(key)
         self._arena(program)
         rows: dict[int, list[int]] = {}
-        for batch in groups:
-            for image in range(0, batch.batch, batch.images):
-                count = min(batch.images, batch.batch - image)
-                for number in range(batch.first, batch.last):
+        for group, inner in zip(groups, parts, strict=True):
+            for image in range(0, group.batch, group.images):
+                count = min(group.images, group.batch - image)
+                for piece in (piece for part in inner for piece in part.pieces):
                     before = program.step_count
-                    self._add(program, self.steps[number], first, image, count, batch.batch)
-                    rows.setdefault(number, []).extend(range(before, program.step_count))
+                    at = At(first, self.steps[piece.number].writes[0], rows=piece.rows)
+                    if count < group.batch:
+                        at.first, at.count = image, count
+                    for shift in piece.shifts:
+                        _shift(program, shift)
+                    self._add(program, self.steps[piece.number], at)
+                    done = range(before, program.step_count)
+                    rows.setdefault(piece.number, []).extend(done)
         lines = [_row(step, tuple(rows[number])) for number, step in enumerate(self.steps)]
         return Plan(program, tuple(blocks_used), len(keys), lines)
 
     @staticmethod
-    def _add(
-        program: _native.Program, step: Step, slot: int, image: int, count: int, batch: int
-    ) -> None:
-        at = At(slot, step.writes[0])
-        if count < batch:
-            at.first, at.count = image, count
+    def _add(program: _native.Program, step: Step, at: At) -> None:
         try:
             step.add(program, at)
         except ValueError as error:
@@ -393,13 +332,28 @@ class Builder:
                 if root.slot == 0 and id(root) not in constants:
                     found[id(root)] = root, tensor.dtype.itemsize
         spans = [
-            memory.Span(max(s.elements * itemsize // s.images[0] * s.images[1], 1), s.first, s.last)
+            memory.Span(max(s.held * itemsize, 1), s.first, s.last)
             for s, itemsize in found.values()
         ]
         offsets, total = memory.place(spans)
         base = program.reserve(total)
         for (storage, _), offset in zip(found.values(), offsets, strict=True):
             storage.offset_bytes = base + offset
+
+
+def _shift(program: _native.Program, shift: strips.Shift) -> None:
+    """Let a storage begin with another row."""
+    tensor, itemsize = shift.tensor, shift.tensor.dtype.itemsize
+    storage, row = tensor.storage.root, tensor.strides[2]
+    storage.row = shift.first
+    if shift.last > shift.first:
+        moved = (shift.first - shift.begin) * row * itemsize
+        size, stride = (1, 1, 1, (shift.last - shift.first) * row), (0, 0, 0, itemsize)
+        source, target = (
+            (storage.slot, tensor.dtype.num, storage.offset_bytes + start, size, stride)
+            for start in (moved, 0)
+        )
+        program.add_copy(source, target)
 
 
 class Row(NamedTuple):

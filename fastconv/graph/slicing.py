@@ -16,7 +16,7 @@ from ..runtime import get_num_threads
 from .tensors import Storage, Tensor
 
 if TYPE_CHECKING:
-    from .builder import Step
+    from .steps import Step
 
 #: What the images of a group may occupy in one step: part of the last cache.
 CACHE_BYTES = 12 << 20
@@ -77,7 +77,7 @@ def _live(steps: Sequence[Step]) -> list[int]:
 
 
 def group(steps: Sequence[Step]) -> list[Group]:
-    """Part steps into groups; those that run for the whole batch are a group of their own."""
+    """Part steps into groups; those that are no part of a batch are as if it were one image."""
     groups: list[Group] = []
     at, live = 0, _live(steps)
     while at < len(steps):
@@ -87,7 +87,10 @@ def group(steps: Sequence[Step]) -> list[Group]:
                 break
             end += 1
         if end == at:
-            groups.append(Group(at, at + 1, 1, 1))
+            if groups and groups[-1].batch == 1:
+                groups[-1] = groups[-1]._replace(last=at + 1)
+            else:
+                groups.append(Group(at, at + 1, 1, 1))
             at += 1
             continue
         costs: list[tuple[int, int, int]] = []

@@ -70,6 +70,14 @@ class Storage:
     offset_bytes: int = 0
     merged: Storage | None = None  # another that stands for this one
     images: tuple[int, int] = (1, 1)  # of a batch of so many, it holds so many at a time
+    rows: tuple[int, int] = (1, 1)  # of so many rows, it holds so many at a time,
+    row: int = 0  # from this one on
+
+    @property
+    def held(self) -> int:
+        """Elements that it has room for."""
+        (batch, images), (height, rows) = self.images, self.rows
+        return self.elements // batch * images // height * rows
 
     @property
     def root(self) -> Storage:

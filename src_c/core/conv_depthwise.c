@@ -216,7 +216,8 @@ static void depthwise_run(const void *plan_, const struct fc_run *run, int64_t i
     const struct depthwise_plan *plan = plan_;
     const fc_tensor *y = &plan->desc.y;
     int64_t filters = y->size[1], width = filters, begin, end;
-    if (plan->planar || plan->gathers || plan->scatters || y->size[0] * y->size[2] < 8 * n)
+    if (plan->planar || plan->gathers || plan->scatters ||
+        (n > 1 && y->size[0] * y->size[2] < 4 * n))
         width = plan->lanes;
     int64_t parts = fc_ceil_div(filters, width);
     fc_share(y->size[0] * parts * y->size[2], i, n, &begin, &end);

@@ -11,8 +11,10 @@ import numpy as np
 from ... import _native
 from ..._conv_plans import ACTIVATIONS
 from ...errors import UnsupportedOperatorError
-from ..builder import At, Builder, image
+from ..builder import Builder
 from ..evaluate import expanded, normalized_axes, reduced_axes, sizes
+from ..steps import At, image
+from ..strips import Window
 from ..tensors import Known, Tensor, Value, contiguous
 from .moving import cast, transpose
 
@@ -197,7 +199,7 @@ def _affine_image(
             alpha=alpha,
         )
 
-    b.step([x, weight, bias], [y], add, (y, x), by_image=True)
+    b.step([x, weight, bias], [y], add, (y, x), by_image=True, window=Window())
     return y
 
 

@@ -11,13 +11,17 @@ import numpy as np
 from ... import _native
 from ..._conv_plans import ACTIVATIONS
 from ...runtime import ALGORITHMS
-from ..builder import At, Builder, Image
+from ..builder import Builder
 from ..constants import Packed, identity
 from ..ir import Array
+from ..steps import At, Image
+from ..strips import Window
 from ..tensors import Known, Tensor, Value, contiguous
 
 #: Algorithms whose steps add to their sums, channels last.
 ADDING = frozenset({ALGORITHMS["channels_last"], ALGORITHMS["winograd"]})
+#: Algorithms that compute a row of outputs alike wherever it is.
+BY_ROWS = frozenset({ALGORITHMS["channels_last"], ALGORITHMS["depthwise"]})
 
 
 def _weight_steps(
@@ -120,6 +124,18 @@ def _packing(
         return (key, "auto"), *b.question.conv2d_packing(*asked, algorithm=0, **geometry)
 
 
+def _window(taps: int, *, dilation: Any, stride: Any, pad: Any, **_: Any) -> Window:
+    """Which rows a convolution reads."""
+    return Window((taps - 1) * dilation[0] + 1, stride[0], pad[0])
+
+
+def _by_rows(chosen: int, x: Image, y: Image, addend: Image | None) -> bool:
+    """Whether a convolution may run for some rows, which are those of its tensors."""
+    images = [x, y] if addend is None else [x, y, addend]
+    own = all(image.size == image.tensor.shape for image in images)
+    return own and chosen & 0xFF in BY_ROWS and y.stride[1] == 1
+
+
 def add_conv(
     b: Builder,
     x: Image,
@@ -154,25 +170,16 @@ def add_conv(
             chosen & 0xFF in ADDING and y.stride[1] == addend.stride[1] == 1
         ):
             return False
-        packed = b.packed(
-            _pack_weights(
-                b,
-                (role, key_of(w), w_shape, key_of(bias)),
-                w,
-                w_shape,
-                w_stride,
-                bias,
-                geometry["groups"],
-                chosen,
-                count,
-            )
-        )
+        key, groups = (role, key_of(w), w_shape, key_of(bias)), geometry["groups"]
+        packed = b.packed(_pack_weights(b, key, w, w_shape, w_stride, bias, groups, chosen, count))
+        window = _window(w_shape[2], **geometry)
 
         def add(program: _native.Program, at: At) -> None:
+            x_at, top = at.window(x, window)
             slot, _, offset, *_ = at(packed, (1, 1, 1, 1), (0, 0, 0, 0), 0)
             weight = (slot, w.dtype.num, offset, w_shape, (0, 0, 0, 0))
             program.add_conv2d(
-                x.at(at),
+                x_at,
                 weight,
                 None,
                 y.at(at),
@@ -180,7 +187,7 @@ def add_conv(
                 packed=True,
                 addend=None if addend is None else addend.at(at),
                 **fused,
-                **geometry,
+                **{**geometry, "pad": (top, *geometry["pad"][1:])},
             )
 
         # the higher bits say which variant
@@ -200,6 +207,7 @@ def add_conv(
             flops=flops,
             choice=choice,
             by_image=True,
+            window=window if _by_rows(chosen, x, y, addend) else None,
         )
         return True
     if addend is not None:

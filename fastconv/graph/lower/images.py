@@ -11,7 +11,8 @@ import numpy as np
 from ... import _native
 from ..._views import check_range
 from ...errors import ShapeError, UnsupportedOperatorError
-from ..builder import At, Builder, Image, image, shape_text
+from ..builder import Builder, shape_text
+from ..steps import At, Image, image
 from ..tensors import Known, Tensor, Value, contiguous
 from .compute import BINARY, binary, check_floating
 from .convolving import add_conv, element_strides

@@ -11,7 +11,8 @@ import numpy as np
 from ... import _native
 from ..._views import check_range
 from ...errors import ShapeError, UnsupportedOperatorError
-from ..builder import At, Builder, Image, image, shape_text
+from ..builder import Builder, shape_text
+from ..steps import At, Image, image
 from ..tensors import Known, Tensor, Value, channels_last, contiguous
 from .compute import binary, check_floating, reduce, unary
 from .images import two_axes, window_outputs, window_pads

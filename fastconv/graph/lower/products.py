@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError, UnsupportedOperatorError
-from ..builder import Builder, Image, shape_text
+from ..builder import Builder, shape_text
+from ..steps import Image
 from ..tensors import Known, Tensor, Value, contiguous
 from .compute import activate, binary, check_floating
 from .convolving import add_conv, element_strides

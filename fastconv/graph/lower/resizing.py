@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError
-from ..builder import Builder, Image
+from ..builder import Builder
 from ..ir import Array
+from ..steps import Image
 from ..tensors import Known, Tensor, Value, contiguous
 from .convolving import add_conv
 from .moving import gather

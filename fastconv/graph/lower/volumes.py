@@ -13,9 +13,10 @@ from ..._conv_plans import ACTIVATIONS
 from ..._views import check_range
 from ...errors import ShapeError, UnsupportedOperatorError
 from ...runtime import ALGORITHMS
-from ..builder import At, Builder, shape_text
+from ..builder import Builder, shape_text
 from ..constants import Packed
 from ..ir import Array
+from ..steps import At
 from ..tensors import Known, Tensor, Value
 from .compute import check_floating
 from .convolving import element_strides, key_of
