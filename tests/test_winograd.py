@@ -30,6 +30,8 @@ ROWS = [
     ConvCase("cut-tiles", 1, 2, 34, 48, 5, padding=1),
     ConvCase("filter-3x5", 1, 3, 9, 32, 4, (3, 5), padding=(1, 2)),
     ConvCase("column", 1, 7, 10, 19, 3, (3, 1)),
+    ConvCase("one-filter", 1, 3, 21, 65, 1, padding=1),
+    ConvCase("two-filters", 1, 6, 7, 31, 2, padding=1),
     ConvCase("dilated", 1, 4, 12, 40, 3, padding=2, dilation=(1, 2)),
 ]
 

@@ -148,12 +148,12 @@ static double planar_cycles(const fc_conv2d_desc *d, const struct shape *s,
     return by_rows || pitch == q ? cycles : cycles + s->filters / (double)q * 8 * s->move;
 }
 
-/* Four rows by 6 products instead of 12; transforms of about 40 operations a vector of a channel (more
- * where many channels leave L1) and 20 a vector of a filter. Tiles of a single filter spend themselves on loads. */
+/* Four rows by 6 products instead of 12; transforms of about 28 operations a vector of a channel (more
+ * where many channels leave L1) and 17 a vector of a filter. Tiles of two filters spend themselves on loads. */
 static double winograd_rows_cycles(const fc_conv2d_desc *d, const struct shape *s,
                                    const struct fc_kernel_set *kernels) {
-    double products = s->depth / 3 * 6 * (kernels->rows_filters > 1 ? 1.2 : 2.4);
-    double row = s->filters * (products + 20) + s->channels * fmin(40 + s->channels, 200);
+    double products = s->depth / 3 * 6 * (kernels->rows_filters > 2 ? 1.08 : 2.2);
+    double row = s->filters * (products + 17) + s->channels * fmin(28 + s->channels, 200);
     double cycles = row / FC_TILE / s->lanes * tile_row_width(d, s, kernels);
     cycles += s->filters * 3 / s->lanes + 1;
     return cycles + planar_strides(d, s);

@@ -37,21 +37,23 @@ static void gather_phase(const struct planar_plan *plan, const char *x, char *st
     plan->kernels->copy2d(&copy);
 }
 
-/* One tile row of one channel, transformed. */
+/* Tile rows of one channel, transformed. */
 static void gather_tiles(const struct planar_plan *plan, const struct fc_run *run, const char *x,
-                         char *strip, int64_t h, int64_t w, int64_t columns) {
+                         char *strip, int64_t tiles, int64_t h, int64_t w, int64_t columns) {
     const fc_conv2d_desc *d = &plan->desc;
     int64_t row[2], column[2];
-    fc_inside(d->x.size[2], 1, h, FC_PATCH, &row[0], &row[1]);
+    fc_inside(d->x.size[2], 1, h, (tiles - 1) * FC_TILE + FC_PATCH, &row[0], &row[1]);
     fc_inside(d->x.size[3], 1, w, columns, &column[0], &column[1]);
     if (column[0] == column[1]) return;
     struct fc_winograd_rows_input_args input = {
         .x = x + fc_offset(&d->x, 0, 0, h, w + column[0]),
         .row_stride = d->x.stride[2],
-        .first = (int)row[0],
-        .last = (int)row[1],
+        .first = row[0],
+        .last = row[1],
+        .tiles = tiles,
         .count = column[1] - column[0],
         .v = strip + column[0] * plan->bytes,
+        .tile_stride = plan->pitch,
         .xi_stride = plan->plane,
     };
     if (d->x.stride[3] != 1) {
@@ -72,6 +74,16 @@ static void gather_tiles(const struct planar_plan *plan, const struct fc_run *ru
     plan->kernels->winograd_rows_input(&input);
 }
 
+/* One channel of a block for Winograd; what is not dense passes through scratch, a tile row at a time. */
+static void gather_channel(const struct planar_plan *plan, const struct fc_run *run, const char *x,
+                           char *strip, const struct fc_block *b, int64_t columns) {
+    const fc_conv2d_desc *d = &plan->desc;
+    int64_t at_once = d->x.stride[3] == 1 ? b->size[0] : 1;
+    for (int64_t t = 0; t < b->size[0]; t += at_once)
+        gather_tiles(plan, run, x, strip + t * plan->pitch * plan->bytes, at_once,
+                     (b->first[0] + t) * FC_TILE - d->pad[0], b->first[1] - d->pad[1], columns);
+}
+
 /* `fresh`: the strip held a block at another place of the image, whose borders were elsewhere. */
 static void gather(const struct planar_plan *plan, const struct fc_run *run,
                    const struct fc_block *b, int fresh) {
@@ -83,10 +95,10 @@ static void gather(const struct planar_plan *plan, const struct fc_run *run,
     for (int64_t c = 0; c < plan->packing.channels; c++) {
         const char *x =
             fc_at(run, &d->x) + fc_offset(&d->x, b->n, b->g * plan->packing.channels + c, 0, 0);
-        for (int64_t t = 0; plan->tile > 1 && t < b->size[0]; t++)
-            gather_tiles(plan, run, x, strip + t * plan->pitch * plan->bytes,
-                         (b->first[0] + t) * FC_TILE - d->pad[0], b->first[1] - d->pad[1], size[1]);
-        if (plan->tile > 1) strip += FC_PATCH * plan->plane * plan->bytes;
+        if (plan->tile > 1) {
+            gather_channel(plan, run, x, strip, b, size[1]);
+            strip += FC_PATCH * plan->plane * plan->bytes;
+        }
         for (int64_t i = 0; plan->tile == 1 && i < rows->count; i++)
             for (int64_t j = 0; j < columns->count; j++) {
                 int64_t first[2] = {b->first[0] * d->stride[0] + rows->value[i] - d->pad[0],

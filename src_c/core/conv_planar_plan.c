@@ -1,8 +1,8 @@
 /* conv_planar_plan.c: phases, blocks and tables of a convolution with vectors along the pixels. */
 #include "core/conv_planar.h"
 
-/* Half of the smallest L1 around: transformed rows stay there while all filters pass over them. */
-#define FC_PLANAR_L1_BYTES 16384
+/* Most of the smallest L1 around: transformed rows stay there while all filters pass over them. */
+#define FC_PLANAR_L1_BYTES 24576
 
 /* What a vector of results costs that waits in scratch and is copied to its row. */
 #define FC_PLANAR_WRITE_CYCLES 8

@@ -173,20 +173,18 @@ struct fc_winograd_tile {
     fc_winograd_output_fn output;
 };
 
-/* winograd_rows_input: one tile row of F(4, 3) along columns.
- * formula:   v[xi*xi_stride + l] = (B' d)[xi][l], d[i][l] = x[i*row_stride + l], zero for i outside
- *            first .. last - 1; l < count
+/* winograd_rows_input: tile rows of F(4, 3) along columns.
+ * formula:   v[t*tile_stride + xi*xi_stride + l] = (B' d)[xi][l], d[i][l] = x[(4t + i)*row_stride + l], zero for
+ *            4t + i outside first .. last - 1; t < tiles, l < count
  * layout:    contiguous rows
  * alignment: none needed
  * overrun:   none
- * edges:     0 <= first <= last <= 6; the last vector is masked. */
+ * edges:     0 <= first <= last <= 4*tiles + 2; the last vector is masked. */
 struct fc_winograd_rows_input_args {
     const void *x;
-    ptrdiff_t row_stride;
-    int first, last;
-    ptrdiff_t count;
+    ptrdiff_t row_stride, first, last, tiles, count;
     void *v;
-    ptrdiff_t xi_stride;
+    ptrdiff_t tile_stride, xi_stride;
 };
 typedef void (*fc_winograd_rows_input_fn)(const struct fc_winograd_rows_input_args *args);
 

@@ -8,8 +8,12 @@
 #include "isa/fp_mode.h"
 #include "kernels/kernel_table.h"
 
-/* Filters in a tile of winograd_rows: six sums of two vectors each must fit the registers. */
-#define FC_ROWS_FILTERS (FC_TILE_VECTORS >= 3 ? 2 : 1)
+/* Filters in a tile of winograd_rows: six sums each must fit the registers. */
+#if FC_TILE_VECTORS >= 3
+#define FC_ROWS_FILTERS 5
+#else
+#define FC_ROWS_FILTERS 2
+#endif
 
 #define FC_PASTE4_(a, b, c, d) a##b##c##d
 #define FC_PASTE4(a, b, c, d) FC_PASTE4_(a, b, c, d)
