@@ -208,6 +208,22 @@ def test_infinities_and_nan_stay_where_they_are(dtype: str, isa: str) -> None:
             np.testing.assert_array_equal(touched, expected)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_taps_in_the_padding_are_left_out(layout: Any, stride: int, dtype: str, isa: str) -> None:
+    """Only the middle of the filter ever meets the image: the other weights are not touched."""
+    case = ConvCase("padding", 2, 18, 9, 8, 35, (3, 3), padding=10, dilation=(10, 10))
+    x, w, b = case.integers(dtype)
+    expected = ref.conv2d(x, w[:, :, 1:2, 1:2], b, stride=stride)
+    w[:, :, ::2] = np.nan
+    w[:, :, :, ::2] = np.nan
+    if layout == "NHWC":
+        x, expected = channels_last(x), expected.transpose(0, 2, 3, 1)
+    arguments: dict[str, Any] = {"stride": stride, "padding": 10, "dilation": 10}
+    y = conv2d(x, w, b, **arguments, data_format=layout, algorithm="channels_last")
+    np.testing.assert_array_equal(y, expected)
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
 def test_scale_of_the_numbers_does_not_matter(scale: float, isa: str) -> None:
     """A power of two times the input is the same power of two times the output, bit for bit."""

@@ -46,8 +46,10 @@ struct fc_panel fc_packing_panel(const struct fc_packing *packing, int64_t group
  * weights costs nothing now. -1: Winograd's algorithm does not fit it. */
 int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *kernels,
                         int packed);
-/* CHANNELS_LAST on an x whose channels are planes: read as they lie, with weights in that order. */
+/* CHANNELS_LAST on an x whose channels are planes, fewer than the filter has columns: with weights in that order. */
 #define FC_ALGORITHM_PLANES (FC_ALGORITHM_CHANNELS_LAST | 1 << 8)
+/* Whether channels-last kernels read the planes of x as they lie, and not from a transposed strip. */
+int fc_reads_planes(const fc_conv2d_desc *desc, const struct fc_kernel_set *kernels);
 /* Whether F(4, 3) along columns can compute this at all. */
 int fc_winograd_rows_fits(const fc_conv2d_desc *desc);
 /* Whether desc->algorithm can. Sizes of x and y are not looked at. */
@@ -150,6 +152,20 @@ struct fc_block_walk {
 void fc_walk_start(struct fc_block_walk *walk, const struct fc_blocks *blocks, int64_t panels,
                    int64_t i, int64_t n);
 int fc_walk_next(struct fc_block_walk *walk);
+
+/* Output rows (or columns) [first, last), and the filter rows (columns) that meet the image there. */
+struct fc_segment {
+    int64_t first, last, tap[2];
+};
+#define FC_SEGMENTS 24
+struct fc_segments {
+    int64_t count[2]; /* of rows and of columns */
+    struct fc_segment at[2][FC_SEGMENTS];
+    int exact[2]; /* no segment has taps outside the image */
+    int64_t channels, width, tile, together; /* width: Q; pixels of a tile, and of a chunk of tiles */
+};
+void fc_segments_plan(struct fc_segments *segments, const fc_conv2d_desc *d, int64_t tile,
+                      int64_t together);
 
 /* A padded copy of a block's input at the beginning of scratch: channels last, or planes. */
 struct fc_strip {

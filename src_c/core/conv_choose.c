@@ -9,9 +9,6 @@
  * geometry (large filters far apart) goes through the column matrix. */
 #define FC_LARGEST_STRIP_BYTES ((int64_t)64 << 20)
 
-/* Planes need a table of the filter's rows: 8 MiB at most. */
-#define FC_LARGEST_PLANE_TABLE ((int64_t)1 << 20)
-
 /* With fewer channels Winograd's rounding error is more than 2.5 times that of the direct sum. */
 #define FC_WINOGRAD_CHANNELS 16
 /* The same for F(4, 3) along columns, by channels times filter columns. */
@@ -52,32 +49,46 @@ static struct shape shape_of(const fc_conv2d_desc *d, const struct fc_kernel_set
     return s;
 }
 
-/* What part of the filter rows lies inside the image, over all output rows. */
-static double rows_inside(const fc_conv2d_desc *d) {
-    double inside = 0, rows = (double)fc_max(d->weight.size[2], 1);
-    for (int64_t r = 0; r < d->weight.size[2]; r++) {
+/* What part of the filter's taps along axis a lies inside the image, over all outputs. */
+static double taps_inside(const fc_conv2d_desc *d, int a) {
+    double inside = 0, taps = (double)fc_max(d->weight.size[2 + a], 1);
+    for (int64_t t = 0; t < d->weight.size[2 + a]; t++) {
         int64_t begin, end;
-        fc_inside(d->x.size[2], d->stride[0], r * d->dilation[0] - d->pad[0], d->y.size[2], &begin,
-                  &end);
+        fc_inside(d->x.size[2 + a], d->stride[a], t * d->dilation[a] - d->pad[a], d->y.size[2 + a],
+                  &begin, &end);
         inside += (double)(end - begin);
     }
-    return inside / (rows * (double)d->y.size[2]);
+    return inside / (taps * (double)d->y.size[2 + a]);
+}
+
+/* A tile's step meets a line of memory for each row of its pixels there, not one for many channels: that costs
+ * all filters and taps what the transpose costs once. */
+int fc_reads_planes(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels) {
+    const int64_t *size = d->weight.size;
+    if (d->x.stride[1] == 1 || d->shuffle > 1) return 0;
+    if (size[3] > size[1]) return 1;
+    int64_t vectors = fc_ceil_div(size[0] / d->groups, kernels->lanes);
+    int64_t panels = fc_ceil_div(vectors, kernels->tile_vectors);
+    return fc_product(fc_product(size[2], size[3]), panels) <=
+           2 * kernels->tile_vectors * d->stride[0];
 }
 
 /* Vectors along the filters lose the lanes that filters do not fill (a lone narrow vector is bound by
  * its loads), a little in every run, and what transposes planes of y. */
-static double channels_last_cycles(const fc_conv2d_desc *d, const struct shape *s) {
+static double channels_last_cycles(const fc_conv2d_desc *d, const struct shape *s,
+                                   const struct fc_kernel_set *kernels) {
     int bound_by_loads = s->vectors == 1 && (s->move > 1 || s->packed < 1);
     double product = bound_by_loads ? 1.2 : 1.02 * s->packed;
-    if (d->x.stride[1] != 1)
-        product += 0.14 * s->packed / (fmin(s->vectors, 4) * (double)d->weight.size[3]);
-    double cycles = product * s->depth * rows_inside(d);
+    int planes = fc_reads_planes(d, kernels), wide = (int)kernels->tile_vectors;
+    if (planes) product += 0.4 * s->packed / (wide * wide);
+    double cycles = product * s->depth * taps_inside(d, 0) * taps_inside(d, 1);
     cycles += s->vectors * 2.8 + 4 * s->move;
     if (d->y.stride[1] != 1) cycles += s->vectors * 5.6 * s->move;
-    if (d->pad[0] || d->pad[1]) {
-        double moved = ceil(s->channels / s->lanes) * s->inputs * s->move;
-        cycles += moved * (d->x.stride[1] != 1 ? 3 : 5.6);
-    }
+    double moved = ceil(s->channels / s->lanes) * s->inputs;
+    if (d->x.stride[1] != 1 && !planes)
+        cycles += moved * 10;
+    else if (d->pad[0] || d->pad[1])
+        cycles += moved * s->move * (planes ? 3 : 5.6);
     return cycles;
 }
 
@@ -205,11 +216,8 @@ int fc_algorithm_fits(const fc_conv2d_desc *d) {
 }
 
 /* Vectors along the filters read an x whose pixels are not side by side as planes. */
-static int along_filters(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels) {
-    int64_t table = fc_product(fc_product(d->weight.size[1], d->weight.size[2]), d->weight.size[3]);
-    int planes = d->x.stride[1] != 1 && table >= 0 && table <= FC_LARGEST_PLANE_TABLE;
-    /* a run of a single element is too short for narrow tiles */
-    if (d->weight.size[3] * kernels->tile_vectors < 4) planes = 0;
+static int along_filters(const fc_conv2d_desc *d) {
+    int planes = d->x.stride[1] != 1 && d->weight.size[3] > d->weight.size[1];
     return planes ? FC_ALGORITHM_PLANES : FC_ALGORITHM_CHANNELS_LAST;
 }
 
@@ -231,8 +239,7 @@ int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *
         const struct fc_winograd_tile *tile = choose_tile(d, kernels, &s, &best);
         return tile ? fc_winograd_algorithm(tile) : d->algorithm;
     }
-    if (d->algorithm == FC_ALGORITHM_CHANNELS_LAST && !d->weight_is_packed)
-        return along_filters(d, kernels);
+    if (d->algorithm == FC_ALGORITHM_CHANNELS_LAST && !d->weight_is_packed) return along_filters(d);
     if (d->algorithm != FC_ALGORITHM_AUTO && d->algorithm != FC_ALGORITHM_DIRECT)
         return d->algorithm;
     int64_t rows = (d->weight.size[2] - 1) * d->dilation[0] + 1;
@@ -241,9 +248,9 @@ int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *
                                d->weight.size[1] * fc_dtype_bytes((fc_dtype)d->x.dtype));
     int automatic = d->algorithm == FC_ALGORITHM_AUTO;
     if (automatic && (bytes < 0 || bytes > FC_LARGEST_STRIP_BYTES)) return FC_ALGORITHM_IM2COL;
-    best = channels_last_cycles(d, &s);
+    best = channels_last_cycles(d, &s, kernels);
     planar = planar_cycles(d, &s, kernels);
-    int choice = along_filters(d, kernels);
+    int choice = along_filters(d);
     if (planar < best) {
         choice = FC_ALGORITHM_PLANAR;
         best = planar;

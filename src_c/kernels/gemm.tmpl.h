@@ -2,9 +2,9 @@
  *
  *            k: filters, the last vector perhaps narrow
  *          +--------------------+
- *    w     |  one row a (t, j)  |   loaded once a step, shared by all pixels of the tile
+ *    w     |  one row a step    |   loaded once, shared by all pixels of the tile
  *          +--------------------+
- *   x[i] * |  acc[i][v]         |   one broadcast of x[pixel[i] + run[t] + j] a step and pixel
+ *   x[i] * |  acc[i][v]         |   one broadcast of x[x_at[i] + ...] a step and pixel
  *  pixels  |                    |
  *          +--------------------+
  *
@@ -20,9 +20,6 @@ FC_INLINE V FC_NAME(row_vector)(const T *w, const int v, const int whole) {
 FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, const int pixels,
                              const int vectors, const int whole) {
     const ptrdiff_t width = whole * VL + (vectors - whole) * FC_NARROW;
-    const T *x = (const T *)a->x;
-    const T *w = (const T *)a->w;
-    const ptrdiff_t *pixel = a->pixel + first;
     const T *bias = (const T *)a->bias;
     V acc[FC_MAX_TILE_PIXELS][FC_MAX_TILE_VECTORS];
 #pragma GCC unroll 4
@@ -30,57 +27,62 @@ FC_INLINE void FC_NAME(tile)(const struct fc_gemm_args *a, ptrdiff_t first, cons
 #pragma GCC unroll 8
         for (int i = 0; i < pixels; i++) acc[i][v] = FC_NAME(row_vector)(bias, v, whole);
 
-    const T *addend = a->addend ? (const T *)a->addend + first * a->ld_addend : NULL;
+    const T *addend = (const T *)a->addend;
+    const ptrdiff_t *addend_at = addend ? a->addend_at + first : NULL;
     if (addend) /* it comes while the tile is summed */
 #pragma GCC unroll 8
         for (int i = 0; i < pixels; i++)
 #pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++)
-                __builtin_prefetch(addend + i * a->ld_addend + v * VL);
+            for (int v = 0; v < vectors; v++) __builtin_prefetch(addend + addend_at[i] + v * VL);
 
     ptrdiff_t at[FC_MAX_TILE_PIXELS];
 #pragma GCC unroll 8
-    for (int i = 0; i < pixels; i++) at[i] = pixel[i];
-    const ptrdiff_t *run = a->run, *end = run + a->runs;
-    for (; run < end; run++) {
-        const T *p = x + *run;
-        for (const T *last = p + a->run_length; p < last; p++, w += width) {
-            /* one pointer and an index a pixel: nothing to set up for a run */
-            __asm__("" : "+r"(p));
-            V row[FC_MAX_TILE_VECTORS];
+    for (int i = 0; i < pixels; i++) at[i] = a->x_at[first + i];
+    const ptrdiff_t step = a->step, length = a->run_length * width, w_run = a->w_run * width;
+    const ptrdiff_t *end = a->run + a->runs;
+    const T *x = (const T *)a->x, *w_row = (const T *)a->w;
+    for (ptrdiff_t r = a->rows; r > 0; r--, x += a->x_row, w_row += a->w_row * width) {
+        const T *w_first = w_row;
+        for (const ptrdiff_t *run = a->run; run < end; run++, w_first += w_run) {
+            const T *p = x + *run, *w = w_first;
+            for (const T *last = w + length; w < last; w += width, p += step) {
+                /* one pointer and an index a pixel: nothing to set up for a run */
+                __asm__("" : "+r"(p));
+                V row[FC_MAX_TILE_VECTORS];
 #pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++) row[v] = FC_NAME(row_vector)(w, v, whole);
+                for (int v = 0; v < vectors; v++) row[v] = FC_NAME(row_vector)(w, v, whole);
 #pragma GCC unroll 8
-            for (int i = 0; i < pixels; i++) {
-                V xi = V_(set1)(p[at[i]]);
+                for (int i = 0; i < pixels; i++) {
+                    V xi = V_(set1)(p[at[i]]);
 #pragma GCC unroll 4
-                for (int v = 0; v < vectors; v++)
-                    acc[i][v] = v < whole ? V_(fma)(xi, row[v], acc[i][v])
-                                          : V_(fma_low)(xi, row[v], acc[i][v]);
+                    for (int v = 0; v < vectors; v++)
+                        acc[i][v] = v < whole ? V_(fma)(xi, row[v], acc[i][v])
+                                              : V_(fma_low)(xi, row[v], acc[i][v]);
+                }
             }
         }
     }
 
-    T *y = (T *)a->y + first * a->ldy;
     V lo = V_(set1)((T)a->lo), hi = V_(set1)((T)a->hi);
-    ptrdiff_t tail = a->filters - (vectors - 1) * VL;
+    const ptrdiff_t tail = a->filters - (vectors - 1) * VL, *y_at = a->y_at + first;
     if (addend)
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++)
 #pragma GCC unroll 8
             for (int i = 0; i < pixels; i++)
                 acc[i][v] += v < vectors - 1 || tail >= VL
-                                 ? V_(load)(addend + i * a->ld_addend + v * VL)
-                                 : V_(loadn)(addend + i * a->ld_addend + v * VL, tail);
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; v++) {
+                                 ? V_(load)(addend + addend_at[i] + v * VL)
+                                 : V_(loadn)(addend + addend_at[i] + v * VL, tail);
 #pragma GCC unroll 8
-        for (int i = 0; i < pixels; i++) {
+    for (int i = 0; i < pixels; i++) {
+        T *y = (T *)a->y + y_at[i];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
             V out = V_(min)(hi, V_(max)(lo, acc[i][v]));
             if (v < vectors - 1 || tail >= VL)
-                V_(store)(y + i * a->ldy + v * VL, out);
+                V_(store)(y + v * VL, out);
             else
-                V_(storen)(y + i * a->ldy + v * VL, out, tail);
+                V_(storen)(y + v * VL, out, tail);
         }
     }
 }

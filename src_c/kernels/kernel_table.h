@@ -20,28 +20,31 @@
 #define FC_MAX_TILE_PIXELS 8
 
 /* gemm: the register-tile microkernel behind convolution, linear and im2col + GEMM.
- * formula:   y[i][k] = min(hi, max(lo, bias[k] + sum_t sum_j x[pixel[i] + run[t] + j] * w[t][j][k]
- *                + addend[i][k]))
- * layout:    x channels last, reached through the two offset tables; w [runs][run_length][width] packed
- *            and zero-padded, width being filters rounded up to a multiple of `narrow`; bias [width];
- *            y [pixels][filters] with row stride ldy, addend likewise (NULL: none; may be y)
+ * formula:   y[y_at[i] + k] = min(hi, max(lo, bias[k] + addend[addend_at[i] + k] + sum_r sum_t sum_j
+ *                x[x_at[i] + r*x_row + run[t] + j*step] * w[r*w_row + t*w_run + j][k])),
+ *            i < pixels, k < filters; r < rows, t < runs, j < run_length
+ * layout:    x reached through offsets; w [...][width] packed and zero-padded, width being filters rounded up
+ *            to a multiple of `narrow`; w_row and w_run count such rows; bias [width]; addend NULL: none; may be y
  * alignment: none needed; w is best at 64 bytes
- * overrun:   none: reads x only at the named offsets, writes filters elements a row
- * edges:     pixels >= 0 split evenly over tiles; sums run over t, then j, whatever the tile, so
- *            that bits do not depend on how pixels are grouped; NaN passes through lo and hi. */
+ * overrun:   none: reads x only at the named offsets, writes filters elements a pixel
+ * edges:     pixels >= 0 split evenly over tiles; sums run over r, t, j, whatever the tile, so that bits do
+ *            not depend on how pixels are grouped; NaN passes through lo and hi. */
 struct fc_gemm_args {
     const void *x;
-    const ptrdiff_t *pixel;
+    const ptrdiff_t *x_at;
     ptrdiff_t pixels;
+    ptrdiff_t rows, x_row, w_row;
     const ptrdiff_t *run;
-    ptrdiff_t runs, run_length;
+    ptrdiff_t runs, w_run;
+    ptrdiff_t run_length, step;
     const void *w;
     const void *bias;
     ptrdiff_t vectors;
     const void *addend;
-    ptrdiff_t ld_addend;
+    const ptrdiff_t *addend_at;
     void *y;
-    ptrdiff_t ldy, filters;
+    const ptrdiff_t *y_at;
+    ptrdiff_t filters;
     double lo, hi;
 };
 typedef void (*fc_gemm_fn)(const struct fc_gemm_args *args);
