@@ -284,7 +284,7 @@ static void memory(void) {
                         .dilation = {1, 1},
                         .pad = {side / 2, side / 2},
                         .groups = 1,
-                        .algorithm = FC_ALGORITHM_CHANNELS_LAST};
+                        .algorithm = FC_ALGORITHM_PLANAR};
     char *volatile probe = malloc((size_t)(side * side) * sizeof(ptrdiff_t));
     free(probe);
     if (probe) return; /* this machine promises any amount of memory */
