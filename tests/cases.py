@@ -116,7 +116,7 @@ NETWORKS = (
     ConvCase("lenet-conv1", 3, 1, 28, 28, 6, (5, 5), padding=2),
     ConvCase("tiny-call", 1, 3, 8, 8, 16, padding=1),
     ConvCase("larger-than-the-map", 1, 20, 6, 7, 34, (7, 9), padding=(3, 4)),
-    ConvCase("dilated-strided-padding", 2, 5, 13, 11, 18, stride=(2, 2), padding=5, dilation=(5, 5)),
+    ConvCase("dilated-strided", 2, 5, 13, 11, 18, stride=(2, 2), padding=5, dilation=(5, 5)),
     ConvCase("many-taps", 1, 3, 2, 90, 17, (1, 41), padding=((0, 0), (20, 20))),
     ConvCase("whole-image-kernel", 2, 5, 6, 7, 9, (6, 7)),
     ConvCase("one-of-everything", 1, 1, 1, 1, 1, (1, 1)),

@@ -162,7 +162,8 @@ struct fc_segments {
     int64_t count[2]; /* of rows and of columns */
     struct fc_segment at[2][FC_SEGMENTS];
     int exact[2]; /* no segment has taps outside the image */
-    int64_t channels, width, tile, together; /* width: Q; pixels of a tile, and of a chunk of tiles */
+    int64_t channels, width, tile,
+        together; /* width: Q; pixels of a tile, and of a chunk of tiles */
 };
 void fc_segments_plan(struct fc_segments *segments, const fc_conv2d_desc *d, int64_t tile,
                       int64_t together);

@@ -4,9 +4,10 @@
 
 #include "core/conv.h"
 
-/* Output pixels of a block, and of the part whose results wait in L1 for being written. */
+/* Output pixels of a block, of the part whose results wait in L1 for being written, and of one whose do not wait. */
 #define FC_PLANAR_BLOCK 4096
 #define FC_PLANAR_CHUNK 512
+#define FC_PLANAR_STRAIGHT 1024
 
 /* Which input rows (or columns) taps need: tap r is row `row` of phase `phase`. */
 struct phases {

@@ -81,6 +81,9 @@ static void plan_blocks(struct planar_plan *plan) {
         plan->pitch = fc_ceil_div(plan->pitch, lanes) * lanes;
         plan->margin = (lanes - d->pad[1] % lanes) % lanes;
     }
+    /* what does not wait in scratch may be more: fewer vectors are cut short */
+    if (plan->straight && plan->tile == 1)
+        plan->chunk_rows = fc_max(1, fc_min(largest[0], FC_PLANAR_STRAIGHT / plan->pitch));
     if (plan->tile > 1 && plan->by_rows) plan->chunk_rows = largest[0];
 }
 
