@@ -19,6 +19,9 @@
 #define FC_DRAM_RATE 9
 #define FC_CACHE_RATE 24
 
+/* Pages of memory that a core finds at once. */
+#define FC_NEAR_PAGES 64
+
 struct shape {
     double lanes, filters, vectors, channels, depth;
     double packed;     /* vectors, of which the last may be narrow */
@@ -61,6 +64,14 @@ static double taps_inside(const fc_conv2d_desc *d, int a) {
     return inside / (taps * (double)d->y.size[2 + a]);
 }
 
+/* What a tile waits for at each plane that lies in a page of memory of its own: wide vectors take long enough. */
+static double far_planes(const fc_conv2d_desc *d, const struct shape *s) {
+    double bytes = (double)fc_dtype_bytes((fc_dtype)d->x.dtype);
+    double plane = (double)d->x.size[2] * (double)d->x.size[3] * bytes;
+    double pages = s->channels * fmin(plane / 4096, 1) / FC_NEAR_PAGES;
+    return s->move > 1 ? 6 * fmax(0, fmin(pages - 1, 1)) : 0;
+}
+
 /* A tile's step meets a line of memory for each row of its pixels there, not one for many channels: that costs
  * all filters and taps what the transpose costs once. */
 int fc_reads_planes(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels) {
@@ -79,12 +90,17 @@ static double channels_last_cycles(const fc_conv2d_desc *d, const struct shape *
                                    const struct fc_kernel_set *kernels) {
     int bound_by_loads = s->vectors == 1 && (s->move > 1 || s->packed < 1);
     double product = bound_by_loads ? 1.2 : 1.02 * s->packed;
+    if (!bound_by_loads && s->move > 1) product += 0.33 * fmod(s->vectors, 2); /* a lone last one */
     int planes = fc_reads_planes(d, kernels), wide = (int)kernels->tile_vectors;
-    if (planes) product += 0.4 * s->packed / (wide * wide);
+    if (planes) product += 0.6 * s->packed / (wide * wide);
     double cycles = product * s->depth * taps_inside(d, 0) * taps_inside(d, 1);
     cycles += s->vectors * 2.8 + 4 * s->move;
     if (d->y.stride[1] != 1) cycles += s->vectors * 5.6 * s->move;
     double moved = ceil(s->channels / s->lanes) * s->inputs;
+    double panels = ceil(s->vectors / wide);
+    if (planes)
+        cycles +=
+            0.6 * far_planes(d, s) * s->channels * panels / (double)kernels->tile_pixels[wide];
     if (d->x.stride[1] != 1 && !planes)
         cycles += moved * 10;
     else if (d->pad[0] || d->pad[1])
@@ -144,7 +160,9 @@ static double planar_cycles(const fc_conv2d_desc *d, const struct shape *s,
     int64_t lanes = kernels->lanes, q = d->y.size[3];
     int64_t columns = fc_max(d->weight.size[3], 1);
     int64_t pitch = fc_max(1, q) + (columns - 1) * d->dilation[1] / d->stride[1];
-    int64_t rows = fc_max(1, fc_min(d->y.size[2], FC_PLANAR_CHUNK / pitch));
+    int straight = pitch == q && d->y.stride[3] == 1;
+    int64_t together = straight ? FC_PLANAR_STRAIGHT : FC_PLANAR_CHUNK;
+    int64_t rows = fc_max(1, fc_min(d->y.size[2], together / pitch));
     int by_rows = fc_planar_by_rows(d, kernels, 1, rows, pitch);
     int64_t runs = by_rows ? rows : 1, count = (rows - runs) * pitch + q;
     int64_t full = runs * (count / lanes), tails = count % lanes ? runs : 0;
@@ -154,6 +172,7 @@ static double planar_cycles(const fc_conv2d_desc *d, const struct shape *s,
     double panels = ceil(s->filters / FC_PLANAR_FILTERS);
     double loads = by_rows ? 0.5 : 2; /* a tap of a tile, aligned or not */
     double cycles = s->depth * (s->filters * vectors + loads * panels * tiles) + 8 * panels * tiles;
+    cycles += far_planes(d, s) * s->channels * panels * tiles;
     cycles = cycles / pixels + planar_gather(d, s);
     if (d->y.stride[3] != 1) return cycles + s->filters * scattered(s->filters) * s->move;
     return by_rows || pitch == q ? cycles : cycles + s->filters / (double)q * 8 * s->move;

@@ -82,8 +82,9 @@ static void plan_blocks(struct planar_plan *plan) {
         plan->margin = (lanes - d->pad[1] % lanes) % lanes;
     }
     /* what does not wait in scratch may be more: fewer vectors are cut short */
+    int64_t straight = fc_min(FC_PLANAR_STRAIGHT, budget / fc_max(1, planes));
     if (plan->straight && plan->tile == 1)
-        plan->chunk_rows = fc_max(1, fc_min(largest[0], FC_PLANAR_STRAIGHT / plan->pitch));
+        plan->chunk_rows = fc_max(1, fc_min(largest[0], straight / plan->pitch));
     if (plan->tile > 1 && plan->by_rows) plan->chunk_rows = largest[0];
 }
 

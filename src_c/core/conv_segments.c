@@ -57,11 +57,11 @@ static struct fc_segment united(const struct fc_segment *first, const struct fc_
 
 /* Time of rows x columns pixels, in steps of one pixel: so many of them are computed together. */
 static double piece_steps(const struct fc_segments *segments, int64_t rows, int64_t columns,
-                          int64_t taps) {
+                          double taps) {
     int64_t lines = fc_min(rows, fc_max(1, segments->together / segments->width));
     double pixels = (double)fc_min(lines * columns, segments->together);
     double tiles = ceil(pixels / (double)segments->tile);
-    double tile = fmax(pixels / tiles, FC_SMALLEST_TILE) * (double)(taps * segments->channels);
+    double tile = fmax(pixels / tiles, FC_SMALLEST_TILE) * taps * (double)segments->channels;
     return (double)rows * (double)columns / pixels * tiles * (tile + FC_TILE_STEPS);
 }
 
@@ -75,7 +75,9 @@ static void unite(struct fc_segments *segments, int a) {
             struct fc_segment s = united(own + begin, own + end - 1);
             double steps = best[begin];
             for (int64_t i = 0; i < segments->count[!a]; i++) {
-                int64_t size[2], taps = (s.tap[1] - s.tap[0]) * (other[i].tap[1] - other[i].tap[0]);
+                double taps = (double)(s.tap[1] - s.tap[0]);
+                taps *= (double)(other[i].tap[1] - other[i].tap[0]);
+                int64_t size[2];
                 size[a] = s.last - s.first;
                 size[!a] = other[i].last - other[i].first;
                 steps += piece_steps(segments, size[0], size[1], taps);
