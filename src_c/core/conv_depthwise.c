@@ -204,10 +204,10 @@ static void run_channels(const struct depthwise_plan *plan, const struct fc_run 
     else
         run_taps(plan, &args, run);
     if (plan->desc.activation > FC_RELU6)
-        for (int64_t i = 0; i < args.rows * args.columns; i++) {
-            int64_t at = i / args.columns * args.y_row + i % args.columns * args.y_pixel;
-            activate(plan, (char *)args.y + at * plan->bytes, args.channels);
-        }
+        for (int64_t p = 0; p < args.rows; p++)
+            plan->kernels->activate_rows(plan->desc.activation, plan->desc.alpha,
+                                         (char *)args.y + p * args.y_row * plan->bytes,
+                                         args.columns, args.y_pixel, args.channels);
     if (plan->scatters) scatter(plan, run, part);
 }
 

@@ -182,6 +182,19 @@ static void point_at_taps(const struct direct_plan *plan, const struct work *wor
               (panel->weight + (row * gemm->w_row + w) * panel->width) * plan->bytes;
 }
 
+/* Pixels that are one step apart in y are the rows of a call. */
+static void activate_pixels(const struct direct_plan *plan, const struct work *work,
+                            const struct fc_panel *panel, char *y, int64_t first, int64_t end) {
+    const fc_conv2d_desc *d = &plan->desc;
+    const ptrdiff_t *at = work->at[1];
+    int64_t step = plan->planar_output ? plan->width : d->y.stride[3];
+    for (int64_t last; first < end; first = last) {
+        for (last = first + 1; last < end && at[last] == at[last - 1] + step;) last++;
+        plan->kernels->activate_rows(d->activation, d->alpha, y + at[first] * plan->bytes,
+                                     last - first, step, panel->filters);
+    }
+}
+
 /* Pixels [first, end) of the block, one panel -> the piece after theirs. */
 static const struct piece *run_chunk(const struct direct_plan *plan, const struct fc_run *run,
                                      const struct work *work, const struct fc_panel *panel,
@@ -211,11 +224,7 @@ static const struct piece *run_chunk(const struct direct_plan *plan, const struc
         point_at_taps(plan, work, piece, panel, &gemm);
         plan->kernels->gemm(&gemm);
     }
-    if (d->activation > FC_RELU6)
-        for (int64_t i = first; i < end; i++) {
-            char *row = (char *)gemm.y + work->at[1][i] * plan->bytes;
-            plan->kernels->activate(d->activation, d->alpha, row, row, panel->filters);
-        }
+    if (d->activation > FC_RELU6) activate_pixels(plan, work, panel, gemm.y, first, end);
     if (!plan->planar_output) return piece;
     struct fc_copy2d_args copy = {
         .src = gemm.y,

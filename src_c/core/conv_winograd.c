@@ -201,10 +201,9 @@ static void transform_row(const struct winograd_plan *plan, const struct fc_run 
     }
     if (d->activation <= FC_RELU6) return;
     for (int64_t p = 0; p < t->rows; p++)
-        for (int64_t q = 0; q < t->columns; q++) {
-            char *pixel = t->y + (p * t->row_stride + q * t->pixel_stride) * plan->bytes;
-            plan->kernels->activate(d->activation, d->alpha, pixel, pixel, t->filters);
-        }
+        plan->kernels->activate_rows(d->activation, d->alpha,
+                                     t->y + p * t->row_stride * plan->bytes, t->columns,
+                                     t->pixel_stride, t->filters);
 }
 
 /* Planes of y: a line of filters at a time through the strip. */

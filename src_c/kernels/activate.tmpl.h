@@ -8,15 +8,16 @@
 
 FC_INLINE V V_(activation)(const int kind, V x, V alpha, V beta) {
     const V zero = V_(set1)(0), one = V_(set1)(1), three = V_(set1)(3), six = V_(set1)(6);
+    const V sixth = V_(set1)(FC_REAL(0.16666666666666666)); /* six times it is exactly 1 */
     switch (kind) {
     case 1: return V_(max)(zero, x);
     case 2: return V_(min)(six, V_(max)(zero, x));
     case 3: return V_(select)((VI)(x < zero), x * alpha, x);
-    case 4: return x * V_(min)(six, V_(max)(zero, x + three)) / six;
+    case 4: return x * (V_(min)(six, V_(max)(zero, x + three)) * sixth);
     case 5: return V_(sigmoid)(x);
-    case 6: return x * V_(sigmoid)(x);
+    case 6: return x / V_(one_and_exp)(x);
     case 7: return V_(tanh)(x);
-    case 8: return V_(min)(six, V_(max)(zero, x + three)) / six;
+    case 8: return V_(min)(six, V_(max)(zero, x + three)) * sixth;
     case 9: return V_(select)((VI)(x > zero), x, alpha * V_(expm1)(V_(min)(zero, x)));
     case 10: {
         V below = V_(set1)(FC_REAL(1.6732632423543772)) * V_(expm1)(V_(min)(zero, x));
@@ -25,7 +26,7 @@ FC_INLINE V V_(activation)(const int kind, V x, V alpha, V beta) {
     case 11: return x * V_(normal)(x);
     case 12: {
         V cubic = V_(fma)(x * x, x * V_(set1)(FC_REAL(0.044715)), x);
-        return x * V_(sigmoid)(V_(set1)(FC_REAL(1.5957691216057308)) * cubic);
+        return x / V_(one_and_exp)(V_(set1)(FC_REAL(1.5957691216057308)) * cubic);
     }
     case 13: {
         V scaled = x * alpha;
@@ -40,44 +41,64 @@ FC_INLINE V V_(activation)(const int kind, V x, V alpha, V beta) {
     }
 }
 
-FC_INLINE void FC_NAME(activate_kind)(const int kind, double alpha_, double beta_, const T *x, T *y,
-                                      ptrdiff_t count) {
+/* Rows of x and y follow each other at the same distance. */
+struct FC_NAME(activated) {
+    const T *x;
+    T *y;
+    ptrdiff_t rows, row, count;
+};
+
+FC_INLINE void FC_NAME(activate_kind)(const int kind, double alpha_, double beta_,
+                                      struct FC_NAME(activated) a) {
     V alpha = V_(set1)((T)alpha_), beta = V_(set1)((T)beta_);
-    ptrdiff_t i = 0;
-    for (; i + VL <= count; i += VL)
-        V_(store)(y + i, V_(activation)(kind, V_(load)(x + i), alpha, beta));
-    if (i < count)
-        V_(storen)(y + i, V_(activation)(kind, V_(loadn)(x + i, count - i), alpha, beta),
-                   count - i);
+    for (; a.rows > 0; a.rows--, a.x += a.row, a.y += a.row) {
+        ptrdiff_t i = 0;
+        for (; i + VL <= a.count; i += VL)
+            V_(store)(a.y + i, V_(activation)(kind, V_(load)(a.x + i), alpha, beta));
+        if (i < a.count)
+            V_(storen)(a.y + i, V_(activation)(kind, V_(loadn)(a.x + i, a.count - i), alpha, beta),
+                       a.count - i);
+    }
+}
+
+static void FC_NAME(activate_any)(int kind, double alpha, double beta,
+                                  struct FC_NAME(activated) a) {
+    count_call();
+    switch (kind) {
+    case 0: FC_NAME(activate_kind)(0, alpha, beta, a); break;
+    case 1: FC_NAME(activate_kind)(1, alpha, beta, a); break;
+    case 2: FC_NAME(activate_kind)(2, alpha, beta, a); break;
+    case 3: FC_NAME(activate_kind)(3, alpha, beta, a); break;
+    case 4: FC_NAME(activate_kind)(4, alpha, beta, a); break;
+    case 5: FC_NAME(activate_kind)(5, alpha, beta, a); break;
+    case 6: FC_NAME(activate_kind)(6, alpha, beta, a); break;
+    case 7: FC_NAME(activate_kind)(7, alpha, beta, a); break;
+    case 8: FC_NAME(activate_kind)(8, alpha, beta, a); break;
+    case 9: FC_NAME(activate_kind)(9, alpha, beta, a); break;
+    case 10: FC_NAME(activate_kind)(10, alpha, beta, a); break;
+    case 11: FC_NAME(activate_kind)(11, alpha, beta, a); break;
+    case 12: FC_NAME(activate_kind)(12, alpha, beta, a); break;
+    case 13: FC_NAME(activate_kind)(13, alpha, beta, a); break;
+    case 14: FC_NAME(activate_kind)(14, alpha, beta, a); break;
+    case 15: FC_NAME(activate_kind)(15, alpha, beta, a); break;
+    }
 }
 
 static void FC_NAME(activate_by_two)(int kind, double alpha, double beta, const void *x, void *y,
                                      ptrdiff_t count) {
-    const T *in = (const T *)x;
-    T *out = (T *)y;
-    count_call();
-    switch (kind) {
-    case 0: FC_NAME(activate_kind)(0, alpha, beta, in, out, count); break;
-    case 1: FC_NAME(activate_kind)(1, alpha, beta, in, out, count); break;
-    case 2: FC_NAME(activate_kind)(2, alpha, beta, in, out, count); break;
-    case 3: FC_NAME(activate_kind)(3, alpha, beta, in, out, count); break;
-    case 4: FC_NAME(activate_kind)(4, alpha, beta, in, out, count); break;
-    case 5: FC_NAME(activate_kind)(5, alpha, beta, in, out, count); break;
-    case 6: FC_NAME(activate_kind)(6, alpha, beta, in, out, count); break;
-    case 7: FC_NAME(activate_kind)(7, alpha, beta, in, out, count); break;
-    case 8: FC_NAME(activate_kind)(8, alpha, beta, in, out, count); break;
-    case 9: FC_NAME(activate_kind)(9, alpha, beta, in, out, count); break;
-    case 10: FC_NAME(activate_kind)(10, alpha, beta, in, out, count); break;
-    case 11: FC_NAME(activate_kind)(11, alpha, beta, in, out, count); break;
-    case 12: FC_NAME(activate_kind)(12, alpha, beta, in, out, count); break;
-    case 13: FC_NAME(activate_kind)(13, alpha, beta, in, out, count); break;
-    case 14: FC_NAME(activate_kind)(14, alpha, beta, in, out, count); break;
-    case 15: FC_NAME(activate_kind)(15, alpha, beta, in, out, count); break;
-    }
+    struct FC_NAME(activated) a = {(const T *)x, (T *)y, 1, 0, count};
+    FC_NAME(activate_any)(kind, alpha, beta, a);
 }
 
 static void FC_NAME(activate)(int kind, double alpha, const void *x, void *y, ptrdiff_t count) {
     FC_NAME(activate_by_two)(kind, alpha, FC_SOFTPLUS_THRESHOLD, x, y, count);
+}
+
+static void FC_NAME(activate_rows)(int kind, double alpha, void *y, ptrdiff_t rows, ptrdiff_t row,
+                                   ptrdiff_t count) {
+    struct FC_NAME(activated) a = {(const T *)y, (T *)y, rows, row, count};
+    if (row == count) a = (struct FC_NAME(activated)){a.x, a.y, 1, 0, rows * count};
+    FC_NAME(activate_any)(kind, alpha, FC_SOFTPLUS_THRESHOLD, a);
 }
 
 FC_INLINE void FC_NAME(softmax_row)(const int logarithm, const void *x, void *y, ptrdiff_t count) {

@@ -11,6 +11,7 @@
 #define FC_LOG1P_TERMS 8
 #define FC_EXP_LOWEST -104.0f /* exp is 0 from here down, ... */
 #define FC_EXP_HIGHEST 88.8f  /* ... infinity from here up */
+#define FC_EXP_NORMAL -87.0f  /* 2^n is a normal number from here up, or infinite */
 #define FC_MANTISSA 23
 #define FC_EXPONENT_BIAS 127
 #define FC_LN2_HIGH 0.693145751953125f
@@ -21,6 +22,7 @@
 #define FC_LOG1P_TERMS 17
 #define FC_EXP_LOWEST -746.0
 #define FC_EXP_HIGHEST 709.9
+#define FC_EXP_NORMAL -708.0
 #define FC_MANTISSA 52
 #define FC_EXPONENT_BIAS 1023
 #define FC_LN2_HIGH 0.6931471803691238
@@ -52,38 +54,49 @@ FC_INLINE V V_(polynomial)(const T *c, const int degree, V x) {
     return sum;
 }
 
-/* x = n * ln 2 + r; 2^n in two factors, each a normal number even where n leaves the exponent's range */
+/* x = n * ln 2 + r */
 struct FC_NAME(reduced) {
-    V r, low, high;
+    V r;
+    VI n;
 };
-FC_INLINE struct FC_NAME(reduced) FC_NAME(reduce_exponent)(V x) {
+FC_INLINE struct FC_NAME(reduced) FC_NAME(reduce_exponent)(V x, T lowest) {
     const V round = V_(set1)((T)((I)3 << (FC_MANTISSA - 1)));
-    x = V_(min)(V_(set1)(FC_EXP_HIGHEST), V_(max)(V_(set1)(FC_EXP_LOWEST), x));
+    x = V_(min)(V_(set1)(FC_EXP_HIGHEST), V_(max)(V_(set1)(lowest), x));
     V shifted = V_(fma)(x, V_(set1)(FC_REAL(1.4426950408889634)), round);
     V n = shifted - round;
     V r = V_(fma)(n, V_(set1)(-FC_LN2_HIGH), x);
     r = V_(fma)(n, V_(set1)(-FC_LN2_LOW), r);
-    VI whole = (VI)shifted - (VI)round;
-    VI half = whole >> 1;
-    V low = (V)((half + FC_EXPONENT_BIAS) << FC_MANTISSA);
-    V high = (V)((whole - half + FC_EXPONENT_BIAS) << FC_MANTISSA);
-    return (struct FC_NAME(reduced)){r, low, high};
+    return (struct FC_NAME(reduced)){r, (VI)shifted - (VI)round};
 }
 
+/* 2^n that is a normal number or infinite */
+FC_INLINE V V_(power_of_two)(VI n) { return (V)((n + FC_EXPONENT_BIAS) << FC_MANTISSA); }
+
+/* 2^n in two factors, each a normal number even where n leaves the exponent's range */
 FC_INLINE V V_(exp)(V x) {
-    struct FC_NAME(reduced) e = FC_NAME(reduce_exponent)(x);
-    return V_(polynomial)(FC_NAME(taylor), FC_EXP_DEGREE, e.r) * e.low * e.high;
+    struct FC_NAME(reduced) e = FC_NAME(reduce_exponent)(x, FC_EXP_LOWEST);
+    VI half = e.n >> 1;
+    return V_(polynomial)(FC_NAME(taylor), FC_EXP_DEGREE, e.r) * V_(power_of_two)(half) *
+           V_(power_of_two)(e.n - half);
 }
 
 /* exp(x) - 1 for x up to 64, without cancellation: 2^n (exp(r) - 1) + (2^n - 1) */
 FC_INLINE V V_(expm1)(V x) {
-    struct FC_NAME(reduced) e = FC_NAME(reduce_exponent)(x);
+    struct FC_NAME(reduced) e = FC_NAME(reduce_exponent)(x, FC_EXP_LOWEST);
+    VI half = e.n >> 1;
     V p = e.r * V_(polynomial)(FC_NAME(taylor) + 1, FC_EXP_DEGREE - 1, e.r);
-    V scale = e.low * e.high;
+    V scale = V_(power_of_two)(half) * V_(power_of_two)(e.n - half);
     return V_(fma)(p, scale, scale - V_(set1)(1));
 }
 
-FC_INLINE V V_(sigmoid)(V x) { return V_(set1)(1) / (V_(set1)(1) + V_(exp)(-x)); }
+/* 1 + exp(-x): what is added to 1 need not be right where it vanishes beside it */
+FC_INLINE V V_(one_and_exp)(V x) {
+    struct FC_NAME(reduced) e = FC_NAME(reduce_exponent)(-x, FC_EXP_NORMAL);
+    V p = V_(polynomial)(FC_NAME(taylor), FC_EXP_DEGREE, e.r);
+    return V_(fma)(p, V_(power_of_two)(e.n), V_(set1)(1));
+}
+
+FC_INLINE V V_(sigmoid)(V x) { return V_(set1)(1) / V_(one_and_exp)(x); }
 
 /* |x|; and |y| with the sign of x */
 FC_INLINE V V_(magnitude)(V x) { return (V)((VI)x & ~(VI)V_(set1)(-FC_REAL(0.0))); }
@@ -156,6 +169,7 @@ FC_INLINE V V_(normal)(V x) {
 #undef FC_LOG1P_TERMS
 #undef FC_EXP_LOWEST
 #undef FC_EXP_HIGHEST
+#undef FC_EXP_NORMAL
 #undef FC_MANTISSA
 #undef FC_EXPONENT_BIAS
 #undef FC_LN2_HIGH

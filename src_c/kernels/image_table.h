@@ -16,6 +16,9 @@ typedef void (*fc_activate_fn)(int kind, double alpha, const void *x, void *y, p
 /* activate_by_two: the same with a second parameter, fc_elementwise_desc's beta; activate takes
  * FC_SOFTPLUS_THRESHOLD for that. */
 #define FC_SOFTPLUS_THRESHOLD 20
+/* activate_rows: in place, `count` elements of each of `rows` rows that are `row` apart. */
+typedef void (*fc_activate_rows_fn)(int kind, double alpha, void *y, ptrdiff_t rows, ptrdiff_t row,
+                                    ptrdiff_t count);
 typedef void (*fc_activate_by_two_fn)(int kind, double alpha, double beta, const void *x, void *y,
                                       ptrdiff_t count);
 

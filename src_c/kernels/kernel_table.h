@@ -379,6 +379,7 @@ struct fc_kernel_set {
     fc_argmax_fn argmax;
     fc_divide_fn divide;
     fc_activate_fn activate;
+    fc_activate_rows_fn activate_rows;
     fc_activate_by_two_fn activate_by_two;
     fc_softmax_fn softmax, log_softmax;
     fc_response_fn response;

@@ -23,6 +23,7 @@ static const struct fc_kernel_set FC_NAME(set) = {
     .argmax = FC_NAME(argmax),
     .divide = FC_NAME(divide),
     .activate = FC_NAME(activate),
+    .activate_rows = FC_NAME(activate_rows),
     .activate_by_two = FC_NAME(activate_by_two),
     .softmax = FC_NAME(softmax),
     .log_softmax = FC_NAME(log_softmax),
