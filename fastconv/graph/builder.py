@@ -52,6 +52,8 @@ class Builder:
     steps: list[Step] = field(default_factory=list)
     slots: list[tuple[Storage, Key]] = field(default_factory=list)
     label: str = ""
+    #: Whether callers get what the node gives that is being lowered: as planes.
+    is_output: bool = False
     _known: dict[int, tuple[Known, Tensor]] = field(default_factory=dict)
     _ordered: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     _packed: list[Packed] = field(default_factory=list)

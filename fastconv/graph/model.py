@@ -321,7 +321,9 @@ class Model:
                 values[port.name] = b.input(key, port.dtype)
         for name, constant in self._graph.constants.items():
             values[name] = Known(constant, name)
+        outputs = {name for _, name in self._graph.outputs}
         for node in self._graph:
+            b.is_output = not outputs.isdisjoint(node.outputs)
             with trusting(node.label):
                 results = lower(b, node, [values[name] for name in node.inputs])
             values.update(zip(node.outputs, results, strict=False))

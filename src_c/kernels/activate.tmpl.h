@@ -33,7 +33,7 @@ FC_INLINE V V_(activation)(const int kind, V x, V alpha, V beta) {
         return V_(select)((VI)(scaled > beta), x, V_(softplus)(scaled) / alpha);
     }
     case 14: { /* tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2) */
-        V e = V_(exp)(V_(min)(V_(set1)(40), x)), ratio = e * (e + one + one);
+        V e = V_(exp_within)(V_(min)(V_(set1)(40), x)), ratio = e * (e + one + one);
         return x * (ratio / (ratio + one + one));
     }
     case 15: return V_(min)(beta, V_(max)(alpha, x));
@@ -101,26 +101,45 @@ static void FC_NAME(activate_rows)(int kind, double alpha, void *y, ptrdiff_t ro
     FC_NAME(activate_any)(kind, alpha, FC_SOFTPLUS_THRESHOLD, a);
 }
 
+/* The largest; any number of a row with NaN. */
+FC_INLINE T FC_NAME(row_largest)(const T *x, ptrdiff_t count) {
+    if (count < VL) {
+        T largest = x[0];
+        for (ptrdiff_t i = 1; i < count; i++) largest = x[i] > largest ? x[i] : largest;
+        return largest;
+    }
+    V most = V_(load)(x + count - VL); /* the tail, some of it twice */
+    for (ptrdiff_t i = 0; i + VL <= count; i += VL) most = V_(max)(most, V_(load)(x + i));
+    T largest = most[0];
+    for (ptrdiff_t l = 1; l < VL; l++) largest = most[l] > largest ? most[l] : largest;
+    return largest;
+}
+
 FC_INLINE void FC_NAME(softmax_row)(const int logarithm, const void *x, void *y, ptrdiff_t count) {
     const T *in = (const T *)x;
     T *out = (T *)y;
     count_call();
-    T largest = in[0];
-    for (ptrdiff_t i = 1; i < count && largest == largest; i++)
-        largest = in[i] > largest || in[i] != in[i] ? in[i] : largest;
-    V shift = V_(set1)(largest);
-    T total = 0;
-    for (ptrdiff_t i = 0; i < count; i += VL) {
-        ptrdiff_t n = count - i < VL ? count - i : VL;
-        V e = V_(exp)((n == VL ? V_(load)(in + i) : V_(loadn)(in + i, n)) - shift);
-        T lanes[FC_VECTOR_BYTES / sizeof(T)];
-        V_(store)(lanes, e);
-        for (ptrdiff_t l = 0; l < n; l++) total += lanes[l];
-        if (!logarithm) V_(store_some)(out + i, e, n);
+    const T largest = FC_NAME(row_largest)(in, count);
+    const V shift = V_(set1)(largest);
+    V sums = V_(set1)(0);
+    ptrdiff_t i = 0;
+    for (; i + VL <= count; i += VL) {
+        V e = V_(exp_within)(V_(load)(in + i) - shift);
+        sums += e;
+        if (!logarithm) V_(store)(out + i, e);
     }
-    T log_total = FC_LIBM(log)(total);
-    for (ptrdiff_t i = 0; i < count; i++)
-        out[i] = logarithm ? in[i] - largest - log_total : out[i] / total;
+    T total = 0;
+    for (ptrdiff_t l = 0; l < VL; l++) total += sums[l];
+    if (i < count) {
+        V e = V_(exp_within)(V_(loadn)(in + i, count - i) - shift);
+        for (ptrdiff_t l = 0; l < count - i; l++) total += e[l];
+        if (!logarithm) V_(storen)(out + i, e, count - i);
+    }
+    const V factor = V_(set1)(1 / total), less = V_(set1)(FC_LIBM(log)(total));
+    for (i = 0; i < count; i += VL) {
+        V v = V_(load_some)(logarithm ? in + i : out + i, count - i);
+        V_(store_some)(out + i, logarithm ? v - shift - less : v * factor, count - i);
+    }
 }
 
 static void FC_NAME(softmax)(const void *x, void *y, ptrdiff_t count) {

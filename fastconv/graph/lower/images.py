@@ -83,6 +83,27 @@ def window_outputs(
     return tuple(result)
 
 
+def taps_inside(
+    size: int, taps: int, stride: int, dilation: int, before: int, outputs: int
+) -> tuple[int, int]:
+    """Range of taps along an axis without those at its ends that lie in the padding everywhere.
+
+    Examples
+    --------
+    >>> from fastconv.graph.lower.images import taps_inside
+    >>> taps_inside(14, 3, 1, 24, 24, 14)  # only the one in the middle meets the image
+    (1, 2)
+    """
+    inside = []
+    for tap in range(taps):
+        start = tap * dilation - before
+        first = max(0, -(start // stride))  # the first output for which it is not before the axis
+        if first < outputs and start + first * stride < size:
+            inside.append(tap)
+    first = min(inside[0], before // dilation) if inside else 0  # no padding turns negative
+    return first, max(inside[-1], first) + 1 if inside else 1
+
+
 def two_axes(values: Sequence[int], filler: int) -> tuple[int, int]:
     """Pair of values for height and width: of one axis, height is a single row.
 
@@ -137,6 +158,11 @@ def conv(
     y = b.new((x.shape[0], w.shape[0], *outputs), x.dtype)
     y.shuffle = x.shuffle // shuffle
     before = [first for first, _ in padding]
+    if isinstance(w, Known):
+        axis_of = zip(size, taps, steps, spread, before, outputs, strict=True)
+        inside = [taps_inside(*axis) for axis in axis_of]
+        before = [p - d * first for p, d, (first, _) in zip(before, spread, inside, strict=True)]
+        w, taps = _part_of_filters(w, inside), tuple(last - first for first, last in inside)
 
     def append(addend: Image | None, activation: str | None, alpha: float) -> bool:
         fused: Any = {"groups": groups, "activation": activation, "alpha": alpha}
@@ -168,6 +194,14 @@ def conv(
         return y
     append(None, None, 0.0)
     return binary(b, y, addend, function="add", activation=activation, alpha=alpha)
+
+
+def _part_of_filters(w: Known, inside: Sequence[tuple[int, int]]) -> Known:
+    if all(range(*ends) == range(n) for ends, n in zip(inside, w.shape[2:], strict=True)):
+        return w
+    kept: list[Any] = [slice(None), slice(None), *(slice(*ends) for ends in inside)]
+    part = w.array[tuple(kept)]
+    return Known(np.ascontiguousarray(part), w.name and f"{w.name}~taps{list(inside)}")
 
 
 def _shuffled(

@@ -132,16 +132,20 @@ def _along(b: Builder, x: Tensor, axis: int, matrix: Array, bias: Array | None) 
     outputs, length = matrix.shape
     y = b.new([outputs if a == axis else n for a, n in enumerate(x.shape)], x.dtype, like=x)
     images, pixels = prod(x.shape[a] for a in outer), prod(x.shape[a] for a in inner)
-    views = [
-        t.view((images, n, 1, pixels), (n * pixels, pixels, 0, 1))
-        for t, n in ((x, length), (y, outputs))
-    ]
+
+    def seen(t: Tensor, n: int) -> Image:
+        if pixels == 1:  # many images of one pixel are one image, channels last
+            size, strides = (1, n, 1, images), (n * images, 1, 0, n)
+        else:
+            size, strides = (images, n, 1, pixels), (n * pixels, pixels, 0, 1)
+        return Image(t.view(size, strides), size)
+
     add_conv(
         b,
-        Image(views[0], (images, length, 1, pixels)),
+        seen(x, length),
         Known(matrix.astype(x.dtype)),
         None if bias is None else Known(bias.astype(x.dtype)),
-        Image(views[1], (images, outputs, 1, pixels)),
+        seen(y, outputs),
         role="resize",
         w_shape=(outputs, length, 1, 1),
         w_stride=(length, 1, 0, 0),
@@ -204,6 +208,8 @@ def resize(
             outputs = [floor(f * x.shape[a] + 0.5) for a, f in zip(named, factors, strict=True)]
     if min(outputs, default=1) < 1 or min(factors, default=1) <= 0 or 0 in x.shape:
         raise ShapeError(f"cannot resize shape {x.shape} to {outputs}")
+    if b.is_output and prod(outputs) > prod(x.shape[a] for a in named):
+        x = b.compact(x)  # planes at last: the smaller one is copied
     roi = [] if region is None else [float(v) for v in _numbers(region)]
     for place, axis in enumerate(named):
         n, scale, length = outputs[place], factors[place], x.shape[axis]
