@@ -193,6 +193,16 @@ class Builder:
         self.copy(x, y)
         return y
 
+    def into_planes(self, x: Tensor) -> bool:
+        """Lay out anew, as planes, what one step alone has written and nothing has read yet."""
+        storage = x.storage
+        users = [s for s in self.steps for t in (*s.reads, *s.writes) if t.storage is storage]
+        free = storage.movable and storage.slot == 0 and storage.tensors == [x]
+        if not free or len(users) != 1 or not users[0].choice:
+            return False
+        x.strides = contiguous(x.shape)
+        return True
+
     def ordered(self, x: Tensor) -> Tensor:
         """Return x, or a copy of it whose channels are in their order."""
         if x.shuffle == 1:

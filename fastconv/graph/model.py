@@ -19,16 +19,13 @@ from .check import Checked, check
 from .constants import Constants
 from .ir import Array, Graph, Port
 from .lower import lower
+from .lower.convolving import PLANAR
 from .passes import optimize
 from .report import Report, report
 from .tensors import Known, Tensor, Value, contiguous
 
 #: Plans that a model keeps: one for each combination of input shapes that it has seen lately.
 MOST_PLANS = 16
-
-#: Convolution algorithms whose vectors run along the pixels of a plane.
-PLANAR = frozenset({"planar", "winograd_rows"})
-
 
 #: Packed constants: memory, and where each constant lies in it.
 Blocks = Sequence[tuple[Array, dict[str, int]]]

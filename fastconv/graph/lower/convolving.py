@@ -18,6 +18,8 @@ from ..steps import At, Image
 from ..strips import Window
 from ..tensors import Known, Tensor, Value, contiguous
 
+#: Convolution algorithms whose vectors run along the pixels of a plane.
+PLANAR = frozenset({"planar", "winograd_rows"})
 #: Algorithms whose steps add to their sums, channels last.
 ADDING = frozenset({ALGORITHMS["channels_last"], ALGORITHMS["winograd"]})
 #: Algorithms that compute a row of outputs alike wherever it is.
@@ -122,6 +124,20 @@ def _packing(
         )
     except ValueError:
         return (key, "auto"), *b.question.conv2d_packing(*asked, algorithm=0, **geometry)
+
+
+def prefers_planes(
+    b: Builder, x: Image, w: Known, y: Image, w_stride: Sequence[int], geometry: dict[str, Any]
+) -> bool:
+    """Whether a convolution would be computed in planes, did its images lie so."""
+    sizes = (x.size, w.shape, y.size)
+    strides = (contiguous(x.size), w_stride, contiguous(y.size))
+    asked = [
+        (1, w.dtype.num, 0, size, tuple(s * w.dtype.itemsize for s in stride))
+        for size, stride in zip(sizes, strides, strict=True)
+    ]
+    _, chosen, _ = _packing(b, asked, "auto", geometry)
+    return any(ALGORITHMS[name] == chosen & 0xFF for name in PLANAR)
 
 
 def _window(taps: int, *, dilation: Any, stride: Any, pad: Any, **_: Any) -> Window:

@@ -15,7 +15,7 @@ from ..builder import Builder, shape_text
 from ..steps import At, Image, image
 from ..tensors import Known, Tensor, Value, contiguous
 from .compute import BINARY, binary, check_floating
-from .convolving import add_conv, element_strides
+from .convolving import add_conv, element_strides, prefers_planes
 from .moving import integers, with_shape
 from .volumes import conv3d
 
@@ -137,16 +137,8 @@ def conv(
     axes = len(x.shape) - 2
     if axes not in (1, 2, 3):
         raise UnsupportedOperatorError(f"convolution over {axes} axes (1 to 3 are supported)")
+    _check_weights(x, w, bias, groups, kernel)
     size, taps = x.shape[2:], w.shape[2:]
-    if len(w.shape) != axes + 2 or (kernel is not None and tuple(kernel) != taps):
-        raise ShapeError(f"weight of shape {shape_text(w.shape)} for input {shape_text(x.shape)}")
-    if w.shape[1] * groups != x.shape[1] or groups < 1 or w.shape[0] % groups:
-        raise ShapeError(
-            f"weight of shape {shape_text(w.shape)} and {groups} groups for input of shape "
-            f"{shape_text(x.shape)}"
-        )
-    if bias is not None and bias.shape != (w.shape[0],):
-        raise ShapeError(f"bias of shape {bias.shape} for {w.shape[0]} filters")
     steps, spread = tuple(strides or (1,) * axes), tuple(dilations or (1,) * axes)
     padding = window_pads(size, taps, steps, spread, pads or (0,) * (2 * axes))
     outputs = window_outputs(size, taps, steps, spread, padding)
@@ -164,25 +156,43 @@ def conv(
         before = [p - d * first for p, d, (first, _) in zip(before, spread, inside, strict=True)]
         w, taps = _part_of_filters(w, inside), tuple(last - first for first, last in inside)
 
+    w_strides = element_strides(w)
+    w_stride: Any = (*w_strides[:2], *two_axes(w_strides[2:], 0))
+    geometry: dict[str, Any] = (
+        {
+            "stride": two_axes(steps, 1),
+            "pad": two_axes(before, 0),
+            "dilation": two_axes(spread, 1),
+            "groups": groups,
+            "shuffle": shuffle,
+        }
+        if axes < 3
+        else {}
+    )
+    few = 1 < groups < x.shape[1] and axes == 2 and shuffle == 1 and addend is None
+    if few and b.channels_last and isinstance(w, Known) and not isinstance(bias, Tensor):
+        # with few filters a group, vectors along them would be half empty
+        planes = prefers_planes(b, image(x), w, image(y), w_stride, geometry)
+        if planes and b.into_planes(x):
+            y.strides = contiguous(y.shape)
+
     def append(addend: Image | None, activation: str | None, alpha: float) -> bool:
-        fused: Any = {"groups": groups, "activation": activation, "alpha": alpha}
+        fused: Any = {"activation": activation, "alpha": alpha}
         if axes == 3:
-            conv3d(b, x, w, bias, y, pad=before, strides=steps, dilations=spread, **fused)
+            padded: Any = {"pad": before, "strides": steps, "dilations": spread}
+            conv3d(b, x, w, bias, y, groups=groups, **padded, **fused)
             return True
-        w_strides = element_strides(w)
+        w_shape = (w.shape[0], w.shape[1], *two_axes(taps, 1))
         return add_conv(
             b,
             image(x),
             w,
             bias,
             image(y),
-            w_shape=(w.shape[0], w.shape[1], *two_axes(taps, 1)),
-            w_stride=(*w_strides[:2], *two_axes(w_strides[2:], 0)),  # type: ignore[arg-type]
-            stride=two_axes(steps, 1),
-            pad=two_axes(before, 0),
-            dilation=two_axes(spread, 1),
+            w_shape=w_shape,
+            w_stride=w_stride,
             addend=addend,
-            shuffle=shuffle,
+            **geometry,
             **fused,
         )
 
@@ -194,6 +204,20 @@ def conv(
         return y
     append(None, None, 0.0)
     return binary(b, y, addend, function="add", activation=activation, alpha=alpha)
+
+
+def _check_weights(
+    x: Tensor, w: Value, bias: Value | None, groups: int, kernel: Sequence[int] | None
+) -> None:
+    if len(w.shape) != len(x.shape) or (kernel is not None and tuple(kernel) != w.shape[2:]):
+        raise ShapeError(f"weight of shape {shape_text(w.shape)} for input {shape_text(x.shape)}")
+    if w.shape[1] * groups != x.shape[1] or groups < 1 or w.shape[0] % groups:
+        raise ShapeError(
+            f"weight of shape {shape_text(w.shape)} and {groups} groups for input of shape "
+            f"{shape_text(x.shape)}"
+        )
+    if bias is not None and bias.shape != (w.shape[0],):
+        raise ShapeError(f"bias of shape {bias.shape} for {w.shape[0]} filters")
 
 
 def _part_of_filters(w: Known, inside: Sequence[tuple[int, int]]) -> Known:
