@@ -9,14 +9,19 @@
  * geometry (large filters far apart) goes through the column matrix. */
 #define FC_LARGEST_STRIP_BYTES ((int64_t)64 << 20)
 
-/* With fewer channels Winograd's rounding error is more than 2.5 times that of the direct sum. */
+/* With fewer channels Winograd's rounding error is more than 2.5 times that of the direct sum; the same for
+ * tiles that sum channels in several chains. */
 #define FC_WINOGRAD_CHANNELS 16
+#define FC_WINOGRAD_CHAINED_CHANNELS 96
 /* The same for F(4, 3) along columns, by channels times filter columns. */
 #define FC_WINOGRAD_ROWS_COLUMNS 6
 
+/* What ending a chain takes, in the time of one channel's products. */
+#define FC_CHAIN_CHANNELS 0.7
+
 /* Weights of more than this many bytes stream from memory; bytes a cycle from there, and from the caches. */
 #define FC_CACHED_BYTES (16 << 20)
-#define FC_DRAM_RATE 9
+#define FC_DRAM_RATE 8
 #define FC_CACHE_RATE 24
 
 /* Pages of memory that a core finds at once. */
@@ -198,12 +203,13 @@ static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s,
                             fc_ceil_div(d->y.size[3], tile->outputs[1]));
     double vectors_in = (double)fc_ceil_div((int64_t)s->channels, (int64_t)s->lanes);
     double products = (double)(tile->patch[0] * tile->patch[1]);
-    double multiply = products * s->channels * s->vectors * 1.1 * tiles;
+    double channels = s->channels + (tile->chains - 1) * FC_CHAIN_CHANNELS;
+    double multiply = products * channels * s->vectors * 1.1 * tiles;
     double weights = (double)fc_winograd_taps(tile) * s->channels * s->vectors * s->lanes *
                      (double)fc_dtype_bytes((fc_dtype)d->x.dtype);
     int cached = weights <= FC_CACHED_BYTES;
     double stream = weights / (cached ? FC_CACHE_RATE : FC_DRAM_RATE);
-    double both = fmax(stream, multiply) + (cached ? 0 : 0.4 * fmin(stream, multiply));
+    double both = fmax(stream, multiply) + (cached ? 0 : 0.15 * fmin(stream, multiply));
     double transform = products * (6 * vectors_in + 6 * s->vectors) * tiles;
     return (both + transform) / pixels + 4 + s->transposes * s->lanes / 3;
 }
@@ -216,6 +222,7 @@ static const struct fc_winograd_tile *choose_tile(const fc_conv2d_desc *d,
     for (int i = 0; i < FC_WINOGRAD_TILE_COUNT; i++) {
         const struct fc_winograd_tile *tile = &kernels->winograd[i];
         if (!fc_winograd_fits(tile, d)) continue;
+        if (tile->chains > 1 && s->channels < FC_WINOGRAD_CHAINED_CHANNELS) continue;
         double own = winograd_cycles(d, s, tile);
         if (choice && own >= *cycles) continue;
         *cycles = own;

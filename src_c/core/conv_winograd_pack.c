@@ -36,7 +36,7 @@ int fc_winograd_fits(const struct fc_winograd_tile *tile, const fc_conv2d_desc *
 }
 
 int fc_winograd_largest(int algorithm, const fc_conv2d_desc *d) {
-#define FC_TILE_ROW(ph, mh, pw, mw) {.patch = {ph, pw}, .outputs = {mh, mw}},
+#define FC_TILE_ROW(ph, mh, pw, mw, chains) {.patch = {ph, pw}, .outputs = {mh, mw}},
     static const struct fc_winograd_tile tiles[] = {FC_WINOGRAD_TILES(FC_TILE_ROW)};
 #undef FC_TILE_ROW
     int any = algorithm == FC_ALGORITHM_WINOGRAD;

@@ -158,10 +158,11 @@ typedef void (*fc_winograd_output_fn)(const struct fc_winograd_output_args *args
  * layout:    u packed and zero-padded; tap [products + 1]; (vectors - 1)*VL < filters <= vectors*VL
  * alignment: none needed; u is best at 64 bytes
  * overrun:   none; prefetches from u + tap[xi + 1] on during product xi, for any xi
- * edges:     pixels >= 0 split evenly over tiles; sums run over c, whatever the tile. */
+ * edges:     pixels >= 0 split evenly over tiles; each `chain` channels (1 or more) are summed over c, and then
+ *            these sums, whatever the tile. */
 struct fc_winograd_product_args {
     const void *v;
-    ptrdiff_t v_pixel, v_xi, pixels, channels, products;
+    ptrdiff_t v_pixel, v_xi, pixels, channels, chain, products;
     const void *u;
     const ptrdiff_t *tap;
     ptrdiff_t vectors, filters;
@@ -172,6 +173,7 @@ typedef void (*fc_winograd_product_fn)(const struct fc_winograd_product_args *ar
 
 struct fc_winograd_tile {
     int patch[2], outputs[2]; /* ph, pw; mh, mw */
+    int chains;               /* that the channels are summed in */
     fc_winograd_input_fn input;
     fc_winograd_output_fn output;
 };

@@ -19,6 +19,7 @@
     (FC_WINOGRAD_PAIRS(patch) + 1 + ((patch) - FC_WINOGRAD_POINTS(patch) + 1) / 2)
 
 #define FC_WINO_EACH_GROUP(X) X(0) X(1) X(2) X(3) X(4)
+#define FC_WINO_MOST FC_WINOGRAD_MAX_OUTPUTS
 
 /* Where element `half` of a group is along the axis; -1: there is none. */
 FC_INLINE int FC_NAME(wino_place)(const int patch, const int group, const int half) {
@@ -56,7 +57,7 @@ FC_INLINE V FC_NAME(wino_polynomial)(const int points, const int skip, const V *
 /* One group of B' d. */
 FC_INLINE void FC_NAME(wino_input_group)(const int patch, const int group, const V *d, V v[2]) {
     const int pairs = FC_WINOGRAD_PAIRS(patch), zero = FC_WINOGRAD_ZERO(patch);
-    const int points = FC_WINOGRAD_POINTS(patch), step = patch % 2 ? 2 : 1;
+    const int points = FC_WINOGRAD_POINTS(patch), step = patch > points ? 2 : 1;
     if (group < pairs) {
         const V p = V_(set1)((T)fc_winograd_points[points][group]);
         V odd = FC_NAME(wino_polynomial)(points, group, d + zero * step, step);
@@ -64,8 +65,8 @@ FC_INLINE void FC_NAME(wino_input_group)(const int patch, const int group, const
         v[0] = V_(fma)(p, odd, even);
         v[1] = V_(fma)(-p, odd, even);
     } else if (group == pairs) {
-        if (zero) v[0] = FC_NAME(wino_polynomial)(points, pairs, d, step);
         v[1] = FC_NAME(wino_polynomial)(points, pairs, d + zero * step, step);
+        v[0] = zero ? FC_NAME(wino_polynomial)(points, pairs, d, step) : v[1];
     } else {
         v[0] = d[4 * (group - pairs - 1) + 1];
         v[1] = d[4 * (group - pairs - 1) + 3];
@@ -94,7 +95,7 @@ FC_INLINE void FC_NAME(wino_output_group)(const int patch, const int outputs, co
         const double p = fc_winograd_points[FC_WINOGRAD_POINTS(patch)][group];
         double power = 1;
         V part[2] = {m[0] + m[1], m[0] - m[1]};
-#pragma GCC unroll 4
+#pragma GCC unroll 5
         for (int i = 0; i < outputs; i++, power *= p) {
             if (group == 0)
                 y[i] = i ? V_(set1)((T)power) * part[i % 2] : part[0];
@@ -168,10 +169,11 @@ static void FC_NAME(wino_input_tail)(const struct fc_winograd_input_args *args, 
 }
 
 /* What the elements of m whose second index is in group gw give to A' m A. */
-FC_INLINE void FC_NAME(wino_output_columns)(const T *m, ptrdiff_t xi_stride, V out[4][4],
-                                            const int ph, const int mh, const int pw, const int mw,
+FC_INLINE void FC_NAME(wino_output_columns)(const T *m, ptrdiff_t xi_stride,
+                                            V out[FC_WINO_MOST][FC_WINO_MOST], const int ph,
+                                            const int mh, const int pw, const int mw,
                                             const int gw) {
-    V columns[2][4];
+    V columns[2][FC_WINO_MOST];
 #pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {
         const int j = FC_NAME(wino_place)(pw, gw, half);
@@ -187,7 +189,7 @@ FC_INLINE void FC_NAME(wino_output_columns)(const T *m, ptrdiff_t xi_stride, V o
         FC_WINO_EACH_GROUP(FC_WINO_GROUP)
 #undef FC_WINO_GROUP
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 5
     for (int i = 0; i < mh; i++) {
         const V pair[2] = {columns[0][i], columns[1][i]};
         FC_NAME(wino_output_group)(pw, mw, gw, pair, out[i]);
@@ -202,25 +204,25 @@ FC_INLINE void FC_NAME(wino_output)(const struct fc_winograd_output_args *args, 
     const V lo = V_(set1)((T)args->lo), hi = V_(set1)((T)args->hi);
     const V bias = V_(load)((const T *)args->bias + k);
     const T *m = (const T *)args->m + k;
-    V out[4][4];
+    V out[FC_WINO_MOST][FC_WINO_MOST];
 #define FC_WINO_GROUP(gw) \
     if (gw < FC_WINO_GROUPS(pw)) \
         FC_NAME(wino_output_columns)(m, args->xi_stride, out, ph, mh, pw, mw, gw);
     FC_WINO_EACH_GROUP(FC_WINO_GROUP)
 #undef FC_WINO_GROUP
-#pragma GCC unroll 4
+#pragma GCC unroll 5
     for (int i = 0; i < mh; i++)
-#pragma GCC unroll 4
+#pragma GCC unroll 5
         for (int j = 0; j < mw; j++) out[i][j] += bias;
     if (addend)
-#pragma GCC unroll 4
+#pragma GCC unroll 5
         for (int i = 0; i < mh; i++)
-#pragma GCC unroll 4
+#pragma GCC unroll 5
             for (int j = 0; j < mw; j++)
                 out[i][j] += V_(load)(addend + i * args->addend_row + j * args->addend_pixel);
-#pragma GCC unroll 4
+#pragma GCC unroll 5
     for (int i = 0; i < mh; i++)
-#pragma GCC unroll 4
+#pragma GCC unroll 5
         for (int j = 0; j < mw; j++)
             V_(store)(y + i * row_stride + j * pixel_stride, V_(min)(hi, V_(max)(lo, out[i][j])));
 }
@@ -230,28 +232,29 @@ typedef void (*FC_NAME(wino_output_fn))(const struct fc_winograd_output_args *, 
                                         const T *, T *, ptrdiff_t, ptrdiff_t);
 static void FC_NAME(wino_output_tail)(const struct fc_winograd_output_args *args, ptrdiff_t k,
                                       FC_NAME(wino_output_fn) output) {
-    T buffer[4][4][FC_VECTOR_BYTES / sizeof(T)], added[4][4][FC_VECTOR_BYTES / sizeof(T)];
+    T buffer[FC_WINO_MOST][FC_WINO_MOST][FC_VECTOR_BYTES / sizeof(T)];
+    T added[FC_WINO_MOST][FC_WINO_MOST][FC_VECTOR_BYTES / sizeof(T)];
     T *y = (T *)args->y + k;
     struct fc_winograd_output_args inner = *args;
     if (args->addend) {
-        for (int i = 0; i < 4; i++)
-            for (int j = 0; j < 4; j++) {
+        for (int i = 0; i < FC_WINO_MOST; i++)
+            for (int j = 0; j < FC_WINO_MOST; j++) {
                 const T *from =
                     (const T *)args->addend + k + i * args->addend_row + j * args->addend_pixel;
                 int inside = i < args->rows && j < args->columns;
                 V_(store)(added[i][j], V_(load_some)(from, inside ? args->filters - k : 0));
             }
-        inner.addend_row = 4 * VL;
+        inner.addend_row = FC_WINO_MOST * VL;
         inner.addend_pixel = VL;
     }
-    output(&inner, k, args->addend ? added[0][0] : NULL, buffer[0][0], 4 * VL, VL);
+    output(&inner, k, args->addend ? added[0][0] : NULL, buffer[0][0], FC_WINO_MOST * VL, VL);
     for (int i = 0; i < args->rows; i++)
         for (int j = 0; j < args->columns; j++)
             V_(store_some)(y + i * args->row_stride + j * args->pixel_stride,
                            V_(load)(buffer[i][j]), args->filters - k);
 }
 
-#define FC_WINO_KERNELS(ph, mh, pw, mw) \
+#define FC_WINO_KERNELS(ph, mh, pw, mw, chains) \
     static void FC_NAME(winograd_patch_##ph##x##pw##_##mh##x##mw)( \
         const void *const *pixel, ptrdiff_t c, T *v, ptrdiff_t xi_stride) { \
         FC_NAME(wino_input)(pixel, c, v, xi_stride, ph, pw); \
@@ -287,10 +290,12 @@ FC_WINOGRAD_TILES(FC_WINO_KERNELS)
 #undef FC_WINO_KERNELS
 #undef FC_WINO_GROUPS
 #undef FC_WINO_EACH_GROUP
+#undef FC_WINO_MOST
 
-#define FC_WINO_TILE(ph, mh, pw, mw) \
+#define FC_WINO_TILE(ph, mh, pw, mw, chains) \
     {{ph, pw}, \
      {mh, mw}, \
+     chains, \
      FC_NAME(winograd_input_##ph##x##pw##_##mh##x##mw), \
      FC_NAME(winograd_output_##ph##x##pw##_##mh##x##mw)},
 static const struct fc_winograd_tile FC_NAME(winograd_tiles)[] = {FC_WINOGRAD_TILES(FC_WINO_TILE)};

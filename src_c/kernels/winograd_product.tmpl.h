@@ -7,36 +7,46 @@
  */
 
 FC_INLINE void FC_NAME(winograd_product_tile)(const struct fc_winograd_product_args *a, const T *v,
-                                              const T *w, const char *next, ptrdiff_t step, T *m,
-                                              const int pixels, const int vectors,
-                                              const int whole) {
-    V acc[FC_MAX_TILE_PIXELS][FC_MAX_TILE_VECTORS];
+                                              const T *w, const char *next, ptrdiff_t step,
+                                              ptrdiff_t half, T *m, const int pixels,
+                                              const int vectors, const int whole) {
     ptrdiff_t at[FC_MAX_TILE_PIXELS];
 #pragma GCC unroll 8
-    for (int i = 0; i < pixels; i++) {
-        at[i] = i * a->v_pixel;
-#pragma GCC unroll 4
-        for (int k = 0; k < vectors; k++) acc[i][k] = V_(set1)(0);
-    }
-    for (const T *last = v + a->channels; v < last; v++, w += vectors * VL, next += step) {
-        V row[FC_MAX_TILE_VECTORS];
-        __builtin_prefetch(next, 0, 2);
-        __asm__("" : "+r"(v)); /* one pointer and an index a pixel */
-#pragma GCC unroll 4
-        for (int k = 0; k < vectors; k++) row[k] = FC_NAME(row_vector)(w, k, whole);
+    for (int i = 0; i < pixels; i++) at[i] = i * a->v_pixel;
+    const T *const end = v + a->channels;
+    int onto = 0; /* m has the sum of the chains so far */
+    do {
+        const T *last = a->chain < end - v ? v + a->chain : end;
+        V acc[FC_MAX_TILE_PIXELS][FC_MAX_TILE_VECTORS];
 #pragma GCC unroll 8
-        for (int i = 0; i < pixels; i++) {
-            V vi = V_(set1)(v[at[i]]);
+        for (int i = 0; i < pixels; i++)
 #pragma GCC unroll 4
-            for (int k = 0; k < vectors; k++)
-                acc[i][k] =
-                    k < whole ? V_(fma)(vi, row[k], acc[i][k]) : V_(fma_low)(vi, row[k], acc[i][k]);
+            for (int k = 0; k < vectors; k++) acc[i][k] = V_(set1)(0);
+        for (; v < last; v++, w += vectors * VL, next += step) {
+            V row[FC_MAX_TILE_VECTORS];
+            __builtin_prefetch(next, 0, 2);
+            __builtin_prefetch(next + half, 0, 2);
+            __asm__("" : "+r"(v)); /* one pointer and an index a pixel */
+#pragma GCC unroll 4
+            for (int k = 0; k < vectors; k++) row[k] = FC_NAME(row_vector)(w, k, whole);
+#pragma GCC unroll 8
+            for (int i = 0; i < pixels; i++) {
+                V vi = V_(set1)(v[at[i]]);
+#pragma GCC unroll 4
+                for (int k = 0; k < vectors; k++)
+                    acc[i][k] = k < whole ? V_(fma)(vi, row[k], acc[i][k])
+                                          : V_(fma_low)(vi, row[k], acc[i][k]);
+            }
         }
-    }
 #pragma GCC unroll 8
-    for (int i = 0; i < pixels; i++)
+        for (int i = 0; i < pixels; i++)
 #pragma GCC unroll 4
-        for (int k = 0; k < vectors; k++) V_(store)(m + (i * vectors + k) * VL, acc[i][k]);
+            for (int k = 0; k < vectors; k++) {
+                T *to = m + (i * vectors + k) * VL;
+                V_(store)(to, onto ? V_(load)(to) + acc[i][k] : acc[i][k]);
+            }
+        onto = 1;
+    } while (v < end);
 }
 
 /* One product; pixels split evenly over the tiles. */
@@ -45,8 +55,8 @@ FC_INLINE void FC_NAME(winograd_product_panel)(const struct fc_winograd_product_
                                                const int whole) {
     const ptrdiff_t widest = FC_TILE_PIXELS(vectors), width = vectors * VL;
     ptrdiff_t tiles = (a->pixels + widest - 1) / widest, first = 0;
-    /* a line of weights a step: as many tiles as there are lines in a row */
-    ptrdiff_t lines = a->channels * width * (ptrdiff_t)sizeof(T) / 64;
+    /* a line of either half of the weights a step: as many tiles as there are such lines in a row */
+    ptrdiff_t lines = (a->channels * width * (ptrdiff_t)sizeof(T) / 64 + 1) / 2, half = 64 * lines;
     const char *line = (const char *)next;
     for (; tiles > 0; tiles--) {
         ptrdiff_t pixels = (a->pixels - first + tiles - 1) / tiles;
@@ -56,7 +66,7 @@ FC_INLINE void FC_NAME(winograd_product_panel)(const struct fc_winograd_product_
 #define FC_TILE_CASE(n) \
     case n: \
         if (FC_TILE_PIXELS(vectors) >= n) \
-            FC_NAME(winograd_product_tile)(a, x, w, line, step, y, n, vectors, whole); \
+            FC_NAME(winograd_product_tile)(a, x, w, line, step, half, y, n, vectors, whole); \
         break;
         switch (pixels) {
             FC_TILE_CASE(1)

@@ -34,7 +34,7 @@ void conv_tile(struct conv_case *c, int tile) {
         /* patch height and width, filter height and width, stride */
         {4, 4, 3, 3, 1}, {4, 6, 3, 3, 1}, {6, 4, 3, 3, 1}, {6, 6, 3, 3, 1}, {6, 6, 5, 5, 1},
         {8, 8, 5, 5, 1}, {5, 5, 3, 3, 2}, {9, 9, 3, 3, 2}, {1, 6, 1, 3, 1}, {1, 8, 1, 5, 1},
-        {1, 8, 1, 7, 1}, {6, 1, 3, 1, 1}, {8, 1, 5, 1, 1}, {8, 1, 7, 1, 1}};
+        {1, 8, 1, 7, 1}, {6, 1, 3, 1, 1}, {8, 1, 5, 1, 1}, {8, 1, 7, 1, 1}, {7, 7, 3, 3, 1}};
     const int *t = tiles[tile];
     c->algorithm = FC_ALGORITHM_WINOGRAD | t[0] << 8 | t[1] << 12;
     c->r = t[2];

@@ -19,7 +19,7 @@ struct conv_case conv_plain(int64_t channels, int64_t filters, int64_t h, int64_
 /* Sets p and q to what fits with end_pad more rows and columns of zeros at the end. */
 void conv_fit(struct conv_case *c, int64_t end_pad_h, int64_t end_pad_w);
 /* Makes it what this of Winograd's tiles computes; call conv_fit again. */
-#define CONV_TILES 14
+#define CONV_TILES 15
 void conv_tile(struct conv_case *c, int tile);
 /* Any of all that, at most so many multiply-adds. */
 struct conv_case conv_draw(struct random *random, double work);

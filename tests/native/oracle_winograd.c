@@ -8,7 +8,7 @@
 #include "harness.h"
 
 #define PATCH 9
-#define OUTPUTS 4
+#define OUTPUTS 5
 
 /* Finite points, by their number and that of infinity. */
 static const double points[9][8] = {
@@ -16,6 +16,7 @@ static const double points[9][8] = {
     [4] = {0, 1, -1},
     [5] = {0.375, -0.375, 1.25, -1.25},
     [6] = {0, 0.625, -0.625, 1.5, -1.5},
+    [7] = {0.3125, -0.3125, 0.875, -0.875, 1.75, -1.75},
     [8] = {0, 0.5, -0.5, 1, -1, 2, -2},
 };
 
@@ -45,9 +46,9 @@ static void evaluate(struct axis *t, int n, int taps) {
     }
 }
 
-/* An odd patch: F(m, 2) on its even samples, the odd ones as they are. */
+/* A patch of 4n + 1: F(m, 2) on its even samples, the odd ones as they are. */
 static struct axis axis_of(int patch, int taps) {
-    int strided = patch % 2 && patch > 1;
+    int strided = patch % 4 == 1 && patch > 1;
     struct axis t = {.patch = patch, .taps = taps, .step = 1 + strided};
     t.outputs = strided ? (patch - 1) / 2 : patch - taps + 1;
     if (!strided) {
