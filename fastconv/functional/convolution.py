@@ -62,7 +62,8 @@ def conv2d(
         up to 3 times;
         "winograd_rows" is F(4, 3) along columns, for filters of 3 rows at stride 1, with about
         twice that error; "im2col" builds the column matrix first. "auto" chooses by the shape of
-        one image; None is what `fastconv.set_algorithm` says.
+        one image and what packing the weights takes, unless a layer has done that; None is what
+        `fastconv.set_algorithm` says.
     packed : PackedWeights, optional
         For layers: what was packed from the same weight and bias before.
 

@@ -181,7 +181,7 @@ fc_status fc_program_add_conv2d(struct fc_program *program, const fc_conv2d_desc
     fc_conv2d_desc d = without_skipped_pixels(desc);
     const struct fc_kernel_set *kernels = program->kernels->set[d.x.dtype];
     struct fc_packing packing;
-    d.algorithm = fc_choose_algorithm(&d, kernels, d.weight_is_packed);
+    d.algorithm = fc_choose_algorithm(&d, kernels, d.weight_is_packed ? 0 : 1);
     fc_packing_plan(&packing, &d, kernels, d.algorithm);
     if (packing.bytes < 0) return FC_ERROR_OVERFLOW;
     if (d.has_addend && !adds(&d, &packing)) return add_in_two_steps(program, &d);
@@ -225,7 +225,7 @@ fc_status fc_conv2d_packing(const struct fc_program *program, const fc_conv2d_de
     struct fc_packing packing;
     const struct fc_kernel_set *kernels = program->kernels->set[desc->x.dtype];
     fc_conv2d_desc d = without_skipped_pixels(desc);
-    *algorithm = fc_choose_algorithm(&d, kernels, 1);
+    *algorithm = fc_choose_algorithm(&d, kernels, 0);
     fc_packing_plan(&packing, &d, kernels, *algorithm);
     *packed_bytes = packing.bytes;
     return packing.bytes < 0 ? FC_ERROR_OVERFLOW : FC_OK;

@@ -42,10 +42,11 @@ void fc_packing_plan(struct fc_packing *packing, const fc_conv2d_desc *desc,
                      const struct fc_kernel_set *kernels, int algorithm);
 struct fc_panel fc_packing_panel(const struct fc_packing *packing, int64_t group, int64_t panel);
 
-/* What AUTO, DIRECT and WINOGRAD without a tile stand for on this descriptor; `packed`: packing the
- * weights costs nothing now. -1: Winograd's algorithm does not fit it. */
+/* What AUTO, DIRECT and WINOGRAD without a tile stand for on this descriptor; `packings`: how many times
+ * weights are packed for an image: 0 where that is done once for many runs, parts of one where several
+ * images (planes of a volume) share it. */
 int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *kernels,
-                        int packed);
+                        double packings);
 /* CHANNELS_LAST on an x whose channels are planes, fewer than the filter has columns: with weights in that order. */
 #define FC_ALGORITHM_PLANES (FC_ALGORITHM_CHANNELS_LAST | 1 << 8)
 /* Whether channels-last kernels read the planes of x as they lie, and not from a transposed strip. */
@@ -76,12 +77,14 @@ int fc_winograd_largest(int algorithm, const fc_conv2d_desc *desc);
 /* Packed taps of a tile, and which of them a product meets. */
 int64_t fc_winograd_taps(const struct fc_winograd_tile *tile);
 int64_t fc_winograd_tap(const struct fc_winograd_tile *tile, int64_t product);
-/* Transform the weights of `filters` filters from src on into a panel at dst: for a tile; for F(4, 3) along
- * columns, rows [channel][filter column][product]. */
-void fc_winograd_pack(const struct fc_winograd_tile *tile, const fc_tensor *weight, const char *src,
-                      char *dst, int64_t filters, int64_t width);
-void fc_winograd_rows_pack(const fc_tensor *weight, const char *src, char *dst, int64_t filters,
-                           int64_t width);
+/* Transform filters whose taps are rows of `count` elements (w_tap elements apart, a multiple of `narrow`) into as many
+ * rows of u. */
+void fc_winograd_pack(const struct fc_winograd_tile *tile, const char *w, int64_t w_tap, char *u,
+                      int64_t u_tap, int64_t count);
+/* For F(4, 3) along columns: some channels and filters from src on into rows
+ * [channel][filter column][product]. */
+void fc_winograd_rows_pack(const fc_tensor *weight, const char *src, char *dst, int64_t channels,
+                           int64_t filters);
 
 /* Cycles an output pixel of one group, of one channel, takes. */
 double fc_depthwise_cycles(const fc_conv2d_desc *desc, const struct fc_kernel_set *kernels);

@@ -27,15 +27,23 @@
 /* Pages of memory that a core finds at once. */
 #define FC_NEAR_PAGES 64
 
+/* Cycles a weight takes to be packed, times lanes: as it is, transformed (in double, written to many places),
+ * and one by one. */
+#define FC_TIME_OF_TAP 9
+#define FC_TIME_OF_TERM 24
+#define FC_TIME_OF_ROW_TERM 40
+
 struct shape {
     double lanes, filters, vectors, channels, depth;
     double packed;     /* vectors, of which the last may be narrow */
     double inputs;     /* input pixels an output pixel */
     double transposes; /* vectors of channels that are transposed in, and of filters out */
     double move; /* multiply-adds in the time of moving a vector: narrow ones come two a cycle */
+    double pack; /* packings of a weight an output pixel, by lanes */
 };
 
-static struct shape shape_of(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels) {
+static struct shape shape_of(const fc_conv2d_desc *d, const struct fc_kernel_set *kernels,
+                             double packings) {
     const fc_tensor *w = &d->weight;
     int64_t filters = w->size[0] / d->groups;
     double vector_bytes = (double)(kernels->lanes * fc_dtype_bytes((fc_dtype)d->x.dtype));
@@ -50,6 +58,7 @@ static struct shape shape_of(const fc_conv2d_desc *d, const struct fc_kernel_set
         .inputs = (double)d->x.size[2] * (double)d->x.size[3] /
                   ((double)d->y.size[2] * (double)d->y.size[3]),
         .move = vector_bytes < 64 ? 2 : 1,
+        .pack = packings / (double)(kernels->lanes * d->y.size[2] * d->y.size[3]),
     };
     if (d->x.stride[1] != 1)
         s.transposes += (double)fc_ceil_div(w->size[1], kernels->lanes) * s.inputs;
@@ -214,6 +223,11 @@ static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s,
     return (both + transform) / pixels + 4 + s->transposes * s->lanes / 3;
 }
 
+/* Packing so many weights for a channel and filter, in such a time each. */
+static double pack_cycles(const struct shape *s, double weights, double time) {
+    return s->channels * s->filters * weights * time * s->pack;
+}
+
 /* The best tile that fits; NULL: none does. */
 static const struct fc_winograd_tile *choose_tile(const fc_conv2d_desc *d,
                                                   const struct fc_kernel_set *kernels,
@@ -223,7 +237,8 @@ static const struct fc_winograd_tile *choose_tile(const fc_conv2d_desc *d,
         const struct fc_winograd_tile *tile = &kernels->winograd[i];
         if (!fc_winograd_fits(tile, d)) continue;
         if (tile->chains > 1 && s->channels < FC_WINOGRAD_CHAINED_CHANNELS) continue;
-        double own = winograd_cycles(d, s, tile);
+        double own = winograd_cycles(d, s, tile) +
+                     pack_cycles(s, (double)fc_winograd_taps(tile), FC_TIME_OF_TERM);
         if (choice && own >= *cycles) continue;
         *cycles = own;
         choice = tile;
@@ -256,10 +271,10 @@ static fc_conv2d_desc without_strides(const fc_conv2d_desc *d) {
 }
 
 int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *kernels,
-                        int packed) {
+                        double packings) {
     const fc_conv2d_desc dense = without_strides(desc), *d = &dense;
     if (d->shuffle > 1) return FC_ALGORITHM_CHANNELS_LAST;
-    struct shape s = shape_of(d, kernels);
+    struct shape s = shape_of(d, kernels, packings);
     double best, planar;
     if (d->algorithm == FC_ALGORITHM_WINOGRAD) {
         const struct fc_winograd_tile *tile = choose_tile(d, kernels, &s, &best);
@@ -283,9 +298,11 @@ int fc_choose_algorithm(const fc_conv2d_desc *desc, const struct fc_kernel_set *
     }
     if (d->weight.size[1] == 1 && fc_depthwise_cycles(d, kernels) < best)
         return FC_ALGORITHM_DEPTHWISE;
-    /* weights are transformed in double: not anew for every run */
-    if (!automatic || !packed) return choice;
-    double by_rows = winograd_rows_cycles(d, &s, kernels), by_tiles;
+    if (!automatic) return choice;
+    best += pack_cycles(&s, (double)(d->weight.size[2] * d->weight.size[3]), FC_TIME_OF_TAP);
+    double by_rows = winograd_rows_cycles(d, &s, kernels) +
+                     pack_cycles(&s, FC_PATCH * (double)d->weight.size[3], FC_TIME_OF_ROW_TERM);
+    double by_tiles;
     if (fc_winograd_rows_fits(d) &&
         s.channels * (double)d->weight.size[3] >= FC_WINOGRAD_ROWS_COLUMNS && by_rows < best) {
         choice = FC_ALGORITHM_WINOGRAD_ROWS;

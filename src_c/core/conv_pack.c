@@ -51,12 +51,25 @@ struct fc_panel fc_packing_panel(const struct fc_packing *packing, int64_t group
     };
 }
 
+/* A share of the work is so many channels, or more where there are few taps. */
+#define FC_CHANNELS 16
+#define FC_TAPS 32
+
 struct pack_plan {
     const struct fc_kernel_set *kernels;
     struct fc_packing packing;
     fc_tensor weight, bias, packed;
     int contiguous; /* (channel, r, s) lie side by side */
-    int64_t block;  /* channels transposed at once through scratch */
+    int64_t part;   /* channels at a time */
+    int64_t
+        table; /* bytes of scratch for places of columns; filters to be transformed come after */
+};
+
+/* Some channels of a panel: src is the first one's first weight, dst its first row. */
+struct part {
+    const char *src;
+    char *dst;
+    int64_t channels, filters, width;
 };
 
 /* Rows of a panel for tap t, channel c. */
@@ -67,103 +80,122 @@ static int64_t row_of(const struct fc_packing *p, int64_t t, int64_t c) {
 }
 
 /* Any strides: one strided copy (filters x channels) a tap. */
-static void pack_strided(const struct pack_plan *plan, const char *src, char *dst, int64_t filters,
-                         int64_t width) {
-    const struct fc_packing *p = &plan->packing;
+static void pack_strided(const struct pack_plan *plan, const struct fc_packing *p,
+                         const struct part *part) {
     int64_t bytes = fc_dtype_bytes((fc_dtype)plan->weight.dtype);
     for (int64_t r = 0; r < plan->weight.size[2]; r++)
         for (int64_t s = 0; s < plan->weight.size[3]; s++) {
             int64_t t = r * plan->weight.size[3] + s;
             struct fc_copy2d_args copy = {
-                .src = src + fc_offset(&plan->weight, 0, 0, r, s),
+                .src = part->src + fc_offset(&plan->weight, 0, 0, r, s),
                 .src_i = plan->weight.stride[0],
                 .src_j = plan->weight.stride[1],
-                .dst = dst + row_of(p, t, 0) * width * bytes,
+                .dst = part->dst + row_of(p, t, 0) * part->width * bytes,
                 .dst_i = 1,
-                .dst_j = (row_of(p, t, 1) - row_of(p, t, 0)) * width,
-                .rows = filters,
-                .columns = p->channels,
+                .dst_j = (row_of(p, t, 1) - row_of(p, t, 0)) * part->width,
+                .rows = part->filters,
+                .columns = part->channels,
             };
             plan->kernels->copy2d(&copy);
         }
 }
 
-/* Contiguous (channel, r, s), and rows in that order: one transpose. */
-static void pack_transposed(const struct pack_plan *plan, const char *src, char *dst,
-                            int64_t filters, int64_t width) {
+/* Contiguous (channel, r, s): one transpose, each row to its place. */
+static void pack_transposed(const struct pack_plan *plan, const struct fc_packing *p,
+                            const struct part *part, ptrdiff_t *at) {
     struct fc_copy2d_args copy = {
-        .src = src,
+        .src = part->src,
         .src_i = plan->weight.stride[0],
         .src_j = 1,
-        .dst = dst,
+        .dst = part->dst,
         .dst_i = 1,
-        .dst_j = width,
-        .rows = filters,
-        .columns = plan->packing.depth,
+        .dst_j = part->width,
+        .rows = part->filters,
+        .columns = part->channels * p->taps,
     };
+    if (plan->table) {
+        for (int64_t t = 0; t < p->taps; t++) {
+            int64_t first = row_of(p, t, 0), step = row_of(p, t, 1) - first;
+            for (int64_t c = 0; c < part->channels; c++)
+                at[c * p->taps + t] = (first + c * step) * part->width;
+        }
+        copy.dst_at = at;
+    }
     plan->kernels->copy2d(&copy);
 }
 
-/* Contiguous (channel, r, s), rows in the order (r, s, channel): transpose a block of channels with
- * all taps at a time, each row to its place. */
-static void pack_blocks(const struct pack_plan *plan, const char *src, char *dst, ptrdiff_t *at,
-                        int64_t filters, int64_t width) {
-    const struct fc_packing *p = &plan->packing;
+/* Taps of a channel that lie side by side. */
+static int64_t together(const struct fc_packing *p) {
+    return p->channel_major ? p->taps : fc_max(p->plane_columns, 1);
+}
+
+static void pack_plain(const struct pack_plan *plan, const struct fc_run *run,
+                       const struct fc_packing *p, const struct part *part) {
+    int64_t row = part->width * fc_dtype_bytes((fc_dtype)plan->weight.dtype), step = together(p);
+    for (int64_t t = 0; part->filters < part->width && t < p->taps; t += step)
+        memset(part->dst + row_of(p, t, 0) * row, 0, (size_t)(part->channels * step * row));
+    if (plan->contiguous)
+        pack_transposed(plan, p, part, (ptrdiff_t *)run->scratch);
+    else
+        pack_strided(plan, p, part);
+}
+
+/* As taps into scratch, and from there transformed. */
+static void pack_winograd(const struct pack_plan *plan, const struct fc_run *run,
+                          const struct part *part) {
+    struct fc_packing taps = plan->packing;
+    taps.channels = part->channels;
+    taps.taps = plan->weight.size[2] * plan->weight.size[3];
+    struct part plain = *part;
+    plain.dst = run->scratch + plan->table;
+    int64_t rows = part->channels * part->width;
+    pack_plain(plan, run, &taps, &plain);
+    fc_winograd_pack(plan->packing.winograd, plain.dst, rows, part->dst,
+                     plan->packing.channels * part->width, rows);
+}
+
+static void pack_bias(const struct pack_plan *plan, const struct fc_run *run,
+                      const struct fc_panel *panel, int64_t filter) {
     int64_t bytes = fc_dtype_bytes((fc_dtype)plan->weight.dtype);
-    for (int64_t j = 0; j < plan->block * p->taps; j++)
-        at[j] = row_of(p, j % p->taps, j / p->taps) * width;
-    for (int64_t c = 0; c < p->channels; c += plan->block) {
-        struct fc_copy2d_args block = {
-            .src = src + c * p->taps * bytes,
-            .src_i = plan->weight.stride[0],
-            .src_j = 1,
-            .dst = dst + row_of(p, 0, c) * width * bytes,
-            .dst_i = 1,
-            .dst_at = at,
-            .rows = filters,
-            .columns = fc_min(plan->block, p->channels - c) * p->taps,
-        };
-        plan->kernels->copy2d(&block);
-    }
+    char *bias = fc_at(run, &plan->packed) + panel->bias * bytes;
+    memset(bias, 0, (size_t)(panel->width * bytes));
+    if (!fc_present(&plan->bias)) return;
+    struct fc_copy2d_args copy = {
+        .src = fc_at(run, &plan->bias) + fc_offset(&plan->bias, filter, 0, 0, 0),
+        .src_j = plan->bias.stride[0],
+        .dst = bias,
+        .dst_j = 1,
+        .rows = 1,
+        .columns = panel->filters,
+    };
+    plan->kernels->copy2d(&copy);
 }
 
 static void pack_run(const void *plan_, const struct fc_run *run, int64_t i, int64_t n) {
     const struct pack_plan *plan = plan_;
     const struct fc_packing *p = &plan->packing;
     int64_t bytes = fc_dtype_bytes((fc_dtype)plan->weight.dtype);
-    char *packed = fc_at(run, &plan->packed);
-    int64_t begin, end;
-    fc_share(p->groups * p->panels, i, n, &begin, &end);
+    int64_t parts = fc_max(1, fc_ceil_div(p->channels, plan->part)), begin, end;
+    fc_share(p->groups * p->panels * parts, i, n, &begin, &end);
     for (int64_t item = begin; item < end; item++) {
-        int64_t group = item / p->panels;
-        struct fc_panel panel = fc_packing_panel(p, group, item % p->panels);
-        int64_t width = panel.width;
+        int64_t group = item / parts / p->panels, channel = item % parts * plan->part;
+        struct fc_panel panel = fc_packing_panel(p, group, item / parts % p->panels);
         int64_t filter = group * p->filters + panel.first_filter;
-        const char *src = fc_at(run, &plan->weight) + fc_offset(&plan->weight, filter, 0, 0, 0);
-        char *dst = packed + panel.weight * bytes, *bias = packed + panel.bias * bytes;
-        if (panel.filters < width) memset(dst, 0, (size_t)(width * p->depth * bytes));
+        struct part part = {
+            .src = fc_at(run, &plan->weight) + fc_offset(&plan->weight, filter, channel, 0, 0),
+            .dst = fc_at(run, &plan->packed) +
+                   (panel.weight + row_of(p, 0, channel) * panel.width) * bytes,
+            .channels = fc_min(plan->part, p->channels - channel),
+            .filters = panel.filters,
+            .width = panel.width,
+        };
+        if (channel == 0) pack_bias(plan, run, &panel, filter);
         if (p->winograd)
-            fc_winograd_pack(p->winograd, &plan->weight, src, dst, panel.filters, width);
+            pack_winograd(plan, run, &part);
         else if (p->rows)
-            fc_winograd_rows_pack(&plan->weight, src, dst, panel.filters, width);
-        else if (plan->contiguous && (p->channel_major || p->taps == 1))
-            pack_transposed(plan, src, dst, panel.filters, width);
-        else if (plan->block)
-            pack_blocks(plan, src, dst, (ptrdiff_t *)run->scratch, panel.filters, width);
+            fc_winograd_rows_pack(&plan->weight, part.src, part.dst, part.channels, panel.filters);
         else
-            pack_strided(plan, src, dst, panel.filters, width);
-        memset(bias, 0, (size_t)(width * bytes));
-        if (fc_present(&plan->bias)) {
-            struct fc_copy2d_args copy = {
-                .src = fc_at(run, &plan->bias) + fc_offset(&plan->bias, filter, 0, 0, 0),
-                .src_j = plan->bias.stride[0],
-                .dst = bias,
-                .dst_j = 1,
-                .rows = 1,
-                .columns = panel.filters,
-            };
-            plan->kernels->copy2d(&copy);
-        }
+            pack_plain(plan, run, p, &part);
     }
 }
 
@@ -180,15 +212,20 @@ fc_status fc_add_pack_step(struct fc_program *program, const fc_conv2d_desc *des
     };
     struct fc_packing *p = &plan->packing;
     fc_packing_plan(p, desc, plan->kernels, algorithm);
+    int64_t taps = w->size[2] * w->size[3], scratch = 0;
+    int in_order = p->channel_major || taps == 1;
     plan->contiguous = (w->stride[3] == 1 || w->size[3] == 1) &&
                        (w->stride[2] == w->size[3] || w->size[2] == 1) &&
-                       (w->stride[1] == p->taps || w->size[1] == 1);
-    if (plan->contiguous && p->taps > 1 && p->taps <= 256 && !p->channel_major && !p->winograd)
-        plan->block = 16 * fc_max(1, 32 / p->taps);
+                       (w->stride[1] == taps || w->size[1] == 1) && (in_order || taps <= 256);
+    plan->part = FC_CHANNELS * fc_max(1, FC_TAPS / fc_max(taps, 1));
+    if (plan->contiguous && !in_order)
+        plan->table = fc_align(plan->part * taps * (int64_t)sizeof(ptrdiff_t));
+    if (p->winograd)
+        scratch = plan->part * taps * p->widest * p->lanes * fc_dtype_bytes((fc_dtype)w->dtype);
     struct fc_step step = {
         .run = pack_run,
         .plan = plan,
-        .scratch_bytes = p->bytes < 0 ? -1 : plan->block * p->taps * (int64_t)sizeof(ptrdiff_t),
+        .scratch_bytes = p->bytes < 0 ? -1 : plan->table + scratch,
         .cost = (double)p->bytes * 0.1,
     };
     return fc_program_add_step(program, step);

@@ -267,7 +267,8 @@ static int32_t choose(const struct fc_program *program, const fc_conv3d_desc *d,
     fc_conv3d_desc c = fc_part_conv(d, &part);
     struct images images = {.count = 1};
     fc_conv2d_desc plane = plane_conv(&c, &images, 0);
-    return fc_choose_algorithm(&plane, program->kernels->set[d->x.dtype], packed);
+    double packings = packed ? 0 : 1 / (double)fc_max(c.y.size[2], 1);
+    return fc_choose_algorithm(&plane, program->kernels->set[d->x.dtype], packings);
 }
 
 static fc_status add_packed(struct fc_program *program, const fc_conv3d_desc *d) {

@@ -387,7 +387,7 @@ fc_status fc_program_add_conv2d(fc_program *program, const fc_conv2d_desc *desc)
 fc_status fc_program_add_conv2d_pack(fc_program *program, const fc_conv2d_desc *desc, int32_t slot,
                                      int64_t offset_bytes);
 /* What AUTO, DIRECT or WINOGRAD stands for on this descriptor, with weights packed once for many runs, and the
- * size of those. (A run that must pack its weights sums directly unless told otherwise.) */
+ * size of those. (A run that must pack its weights counts that in its choice.) */
 fc_status fc_conv2d_packing(const fc_program *program, const fc_conv2d_desc *desc,
                             int32_t *algorithm, int64_t *packed_bytes);
 /* As the three above. The packed layout depends on stride, dilation and transposed, too. Parts of a

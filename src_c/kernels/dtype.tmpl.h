@@ -43,6 +43,7 @@
 #include "kernels/reduction.tmpl.h"
 #include "kernels/response.tmpl.h"
 #include "kernels/unary.tmpl.h"
+#include "kernels/winograd_weights.tmpl.h"
 #include "kernels/winograd.tmpl.h"
 #include "kernels/winograd_product.tmpl.h"
 #include "kernels/winograd_rows.tmpl.h"

@@ -171,11 +171,29 @@ struct fc_winograd_product_args {
 };
 typedef void (*fc_winograd_product_fn)(const struct fc_winograd_product_args *args);
 
+/* winograd_weights: filters into the products' terms, in double, rounded once.
+ * formula:   u[t*u_tap + k] = (G g G')[i][j], t counting (i, j) without repetitions (winograd_tiles.h),
+ *            g[r][s] = w[(r*S + s)*w_tap + k], k < count, G down and G' across
+ * layout:    w and u contiguous in k
+ * alignment: none needed
+ * overrun:   none
+ * edges:     count is a multiple of `narrow`; the last vector is masked. */
+struct fc_winograd_weights_args {
+    const void *w;
+    ptrdiff_t w_tap;
+    void *u;
+    ptrdiff_t u_tap, count;
+    double down[FC_WINOGRAD_MAX_PATCH][FC_WINOGRAD_MAX_FILTER];
+    double across[FC_WINOGRAD_MAX_PATCH][FC_WINOGRAD_MAX_FILTER];
+};
+typedef void (*fc_winograd_weights_fn)(const struct fc_winograd_weights_args *args);
+
 struct fc_winograd_tile {
     int patch[2], outputs[2]; /* ph, pw; mh, mw */
     int chains;               /* that the channels are summed in */
     fc_winograd_input_fn input;
     fc_winograd_output_fn output;
+    fc_winograd_weights_fn weights;
 };
 
 /* winograd_rows_input: tile rows of F(4, 3) along columns.

@@ -297,6 +297,7 @@ FC_WINOGRAD_TILES(FC_WINO_KERNELS)
      {mh, mw}, \
      chains, \
      FC_NAME(winograd_input_##ph##x##pw##_##mh##x##mw), \
-     FC_NAME(winograd_output_##ph##x##pw##_##mh##x##mw)},
+     FC_NAME(winograd_output_##ph##x##pw##_##mh##x##mw), \
+     FC_NAME(winograd_weights_##ph##x##pw##_##mh##x##mw)},
 static const struct fc_winograd_tile FC_NAME(winograd_tiles)[] = {FC_WINOGRAD_TILES(FC_WINO_TILE)};
 #undef FC_WINO_TILE

@@ -36,12 +36,19 @@
 enum { FC_WINOGRAD_TILE_COUNT = FC_WINOGRAD_TILES(FC_WINOGRAD_COUNT_) };
 #define FC_WINOGRAD_MAX_PATCH 9
 #define FC_WINOGRAD_MAX_OUTPUTS 5
+#define FC_WINOGRAD_MAX_FILTER 7
 
 /* Points in the part of a patch where Winograd's algorithm is at work, infinity included. */
 #define FC_WINOGRAD_POINTS(patch) ((patch) % 4 == 1 ? ((patch) + 1) / 2 : (patch))
 /* Pairs +-p among them, and whether 0 is one. */
 #define FC_WINOGRAD_PAIRS(patch) ((FC_WINOGRAD_POINTS(patch) - 1) / 2)
 #define FC_WINOGRAD_ZERO(patch) (FC_WINOGRAD_POINTS(patch) % 2 == 0)
+
+/* Taps of the filter, and different terms of it that the products meet: at stride 2 all odd samples meet the
+ * same weight. */
+#define FC_WINOGRAD_FILTER(patch, outputs) \
+    ((patch) > FC_WINOGRAD_POINTS(patch) ? 3 : (patch) - (outputs) + 1)
+#define FC_WINOGRAD_TERMS(patch) (FC_WINOGRAD_POINTS(patch) + ((patch) > FC_WINOGRAD_POINTS(patch)))
 
 /* p of the pairs, for each number of points. */
 static const double fc_winograd_points[9][3] __attribute__((unused)) = {

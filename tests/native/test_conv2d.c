@@ -207,7 +207,7 @@ static void shuffled(const struct setting *setting) {
             }
 }
 
-/* With packed weights and enough channels, auto stands for Winograd; without, it sums directly. */
+/* With enough channels auto stands for Winograd, whether weights are packed before or not. */
 static void automatic(const struct setting *setting) {
     int64_t size = setting->small ? 32 : 64;
     struct conv_case c = conv_plain(size, size, 10, 10, 3, 3);
