@@ -204,7 +204,8 @@ static double winograd_rows_cycles(const fc_conv2d_desc *d, const struct shape *
 }
 
 /* Products of a tile, or the time to stream its weights past, if that is longer (some of the shorter one is
- * seen, too, where they come from memory); transforms in and out, and what the last tiles stick out. */
+ * seen, too, where they come from memory; taps of several products come again from the caches); transforms in
+ * and out, and what the last tiles stick out. */
 static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s,
                               const struct fc_winograd_tile *tile) {
     double pixels = (double)(d->y.size[2] * d->y.size[3]);
@@ -214,10 +215,11 @@ static double winograd_cycles(const fc_conv2d_desc *d, const struct shape *s,
     double products = (double)(tile->patch[0] * tile->patch[1]);
     double channels = s->channels + (tile->chains - 1) * FC_CHAIN_CHANNELS;
     double multiply = products * channels * s->vectors * 1.1 * tiles;
-    double weights = (double)fc_winograd_taps(tile) * s->channels * s->vectors * s->lanes *
-                     (double)fc_dtype_bytes((fc_dtype)d->x.dtype);
+    double tap = s->channels * s->vectors * s->lanes * (double)fc_dtype_bytes((fc_dtype)d->x.dtype);
+    double taps = (double)fc_winograd_taps(tile), weights = taps * tap;
     int cached = weights <= FC_CACHED_BYTES;
-    double stream = weights / (cached ? FC_CACHE_RATE : FC_DRAM_RATE);
+    double stream =
+        weights / (cached ? FC_CACHE_RATE : FC_DRAM_RATE) + (products - taps) * tap / FC_CACHE_RATE;
     double both = fmax(stream, multiply) + (cached ? 0 : 0.15 * fmin(stream, multiply));
     double transform = products * (6 * vectors_in + 6 * s->vectors) * tiles;
     return (both + transform) / pixels + 4 + s->transposes * s->lanes / 3;
