@@ -154,6 +154,8 @@ static inline int winograd_algorithm(int32_t algorithm) {
 /* The bound for a convolution by Winograd, its tile named, bias and activation left out. */
 real winograd_bound(const struct scene *scene, const fc_conv2d_desc *d, const int64_t at[4]);
 real winograd_rows_bound(const struct scene *scene, const fc_conv2d_desc *d, const int64_t at[4]);
+/* The largest of what AUTO may stand for where weights are not packed. */
+real automatic_bound(const struct scene *scene, const fc_conv2d_desc *d, const int64_t at[4]);
 /* act(x) for an x known up to its bound. */
 struct expected activated(int32_t dtype, int32_t activation, real alpha, struct expected x);
 

@@ -41,6 +41,7 @@ struct expected oracle_conv2d(const struct scene *scene, const void *desc, const
     }
     struct expected y = {sum, sum_bound(d->x.dtype, terms, magnitude)};
     if (winograd_algorithm(d->algorithm)) y.bound += winograd_bound(scene, d, at);
+    if (d->algorithm == FC_ALGORITHM_AUTO) y.bound += automatic_bound(scene, d, at);
     if (d->algorithm == FC_ALGORITHM_WINOGRAD_ROWS) y.bound += winograd_rows_bound(scene, d, at);
     return activated(d->x.dtype, d->activation, d->alpha, y);
 }

@@ -134,3 +134,29 @@ real winograd_rows_bound(const struct scene *scene, const fc_conv2d_desc *d, con
     return sum_bound(d->x.dtype, channels * columns + 20, magnitude) +
            1000 * smallest_normal(d->x.dtype);
 }
+
+/* Patches along an axis for so many taps at a stride, zeros after the last. */
+static const int *patches_of(int64_t taps, int64_t stride) {
+    static const int none[1], unit[8][4] = {[1] = {1}, [3] = {4, 6, 7}, [5] = {6, 8}, [7] = {8}};
+    static const int two[] = {5, 9, 0};
+    if (stride == 2) return taps == 3 ? two : none;
+    return stride == 1 && taps < 8 ? unit[taps] : none;
+}
+
+/* The largest of the bounds of what may be chosen, weights not being packed yet; 0 where an input
+ * is not finite. */
+real automatic_bound(const struct scene *scene, const fc_conv2d_desc *d, const int64_t at[4]) {
+    real bound = 0;
+    if (d->shuffle > 1 || d->dilation[0] != 1) return bound;
+    if (d->weight.size[2] == 3 && d->stride[0] == 1 && d->stride[1] == 1 &&
+        d->weight.size[1] * d->weight.size[3] >= 6)
+        bound = winograd_rows_bound(scene, d, at);
+    int tiles = d->weight.size[1] >= 16 && d->dilation[1] == 1;
+    for (const int *ph = patches_of(tiles ? d->weight.size[2] : 0, d->stride[0]); *ph; ph++)
+        for (const int *pw = patches_of(d->weight.size[3], d->stride[1]); *pw; pw++) {
+            fc_conv2d_desc tile = *d;
+            tile.algorithm = FC_ALGORITHM_WINOGRAD | *ph << 8 | *pw << 12;
+            if (*ph > 1 || *pw > 1) bound = fmaxl(bound, winograd_bound(scene, &tile, at));
+        }
+    return isfinite(bound) ? bound : 0;
+}
