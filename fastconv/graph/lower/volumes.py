@@ -83,7 +83,16 @@ def add_volume_conv(
             size, stride = (bias_tensor.size, 1, 1, 1), (bias_tensor.strides[-1], 0, 0, 0)
             bias_at = at(bias_tensor, size, stride, 0)
         w_at = volume(at, weight)
-        program.add_conv3d(volume(at, x), w_at, bias_at, volume(at, y), pad=pad, **fused, **options)
+        program.add_conv3d(
+            volume(at, x),
+            w_at,
+            bias_at,
+            volume(at, y),
+            algorithm=ALGORITHMS["direct"],
+            pad=pad,
+            **fused,
+            **options,
+        )
 
     b.step(reads, [y], add_unpacked, flops=flops)
 
