@@ -203,7 +203,7 @@ class Conv2d(VolumeLayer):
 
     def _fastest(self, input: Array, activation: str | None) -> str | None:
         """Return the algorithm that is fastest for one image of the input."""
-        image = input[:1] if getattr(input, "ndim", 0) == 4 else input
+        image = input[0] if getattr(input, "ndim", 0) == 4 and len(input) else input
         if 0 in getattr(image, "shape", (0,)):
             return None
         key = image.shape, image.strides, _native.isa_active()
