@@ -40,7 +40,7 @@ SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-f
 # masks off, which processors do not: hence --readable-guards.
 BUILDS = {
     "plain": (Build(MACHINE, "gcc", "-Wpedantic -Werror", ("{}",)),),
-    "sanitize": (Build(MACHINE, "gcc", f"-O1 -g {SANITIZERS}", ("{} --small",)),),
+    "sanitize": (Build(MACHINE, "gcc", f"-O1 -g1 {SANITIZERS}", ("{} --small",)),),
     "emulate": (
         Build(
             "x86_64",
