@@ -169,7 +169,9 @@ def conv(
         if axes < 3
         else {}
     )
-    few = 1 < groups < x.shape[1] and axes == 2 and shuffle == 1 and addend is None
+    # one tap is too little to pay for what planes cost its neighbours
+    several = axes == 2 and prod(taps) > 1
+    few = several and 1 < groups < x.shape[1] and shuffle == 1 and addend is None
     if few and b.channels_last and isinstance(w, Known) and not isinstance(bias, Tensor):
         # with few filters a group, vectors along them would be half empty
         planes = prefers_planes(b, image(x), w, image(y), w_stride, geometry)
